@@ -1,0 +1,9 @@
+//! The rules of authentication and authorization, as values in and values out.
+//!
+//! Nothing here awaits, reads a socket, a database or a clock, or writes a log line: whatever a rule must know (the
+//! time, a stored token, a role) is an argument. That keeps every decision testable in a table and usable from any
+//! door: the inline proxy, a tower layer, an `auth_request` endpoint.
+
+pub mod identity;
+pub mod secret;
+pub mod time;
