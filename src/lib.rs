@@ -1,7 +1,5 @@
 //! Portcullis: a reverse proxy that takes authentication off a commerce API.
 //!
-//! The modules below stand in the order in which a request meets them, rules first:
-//!
 //! - [`auth`]: the rules. Pure functions over values: what a credential says, whether a signature verifies, what an
 //!   ACL allows. No socket, database, clock or log line.
 

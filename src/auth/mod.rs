@@ -4,6 +4,16 @@
 //! time, a stored token, a role) is an argument. That keeps every decision testable in a table and usable from any
 //! door: the inline proxy, a tower layer, an `auth_request` endpoint.
 
+pub mod acl;
+pub mod bearer;
+pub mod credential;
+pub mod crypt_keys;
+pub mod encryptor;
+pub mod header_text;
 pub mod identity;
+pub mod jwt;
+pub mod oauth1;
+pub mod rejection;
+pub mod route;
 pub mod secret;
 pub mod time;

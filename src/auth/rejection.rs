@@ -1,0 +1,173 @@
+//! Every way to refuse a request, and what the client hears of it.
+//!
+//! One closed enum: its variant decides status, client text and metric label, in this file and nowhere else. The client
+//! learns the class, the log learns the cause. Texts and statuses are Magento's where Magento has one
+//! (MAGENTO_AUTH section 11.3): a denied ACL resource is 401, never 403, and placeholders stay unsubstituted.
+
+use crate::auth::oauth1::problem::OauthProblem;
+
+/// Why a request is not forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The request could mean different things to different readers.
+    Malformed(Malformation),
+    /// An OAuth 1.0a signature, or what came with it, does not hold.
+    Oauth(OauthProblem),
+    /// The caller lacks the resources that the route needs.
+    ResourceDenied {
+        /// The route's resources, joined by `, `.
+        resources: String,
+    },
+    /// No route matches and the configuration refuses such paths.
+    NoRoute,
+    /// The route is for HTTPS only (`secure="true"`).
+    HttpsRequired,
+    /// The body is longer than the limit.
+    BodyTooLarge,
+    /// The store cannot be asked; nobody can say who this is.
+    StoreUnavailable,
+    /// The nonce store is full, in quarantine, or cannot write its journal.
+    NonceStoreUnavailable,
+    /// Too many form bodies are being collected at once.
+    FormBudgetExhausted,
+    /// Nothing listens at the upstream, or the connection broke before an answer.
+    UpstreamUnavailable,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+}
+
+/// What makes a request ambiguous or unreadable; each is answered 400.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformation {
+    /// More than one `Authorization` header, or one that holds two credentials.
+    AmbiguousAuthorization,
+    /// Dot segments, `%00`, control bytes, backslashes or `#` in the path.
+    AmbiguousPath,
+    /// The percent-decoded path reaches a route that the path as sent does not.
+    DisguisedRoute,
+    /// `Content-Length` together with `Transfer-Encoding`, or an unusable length.
+    Framing,
+    /// No `Host`, more than one, an empty one, or one that is not allowed.
+    Host,
+    /// The target is neither a path nor an absolute URI for this host.
+    Target,
+}
+
+impl Rejection {
+    /// The HTTP status that the client sees.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::HttpsRequired => 400,
+            Self::Oauth(problem) => problem.status(),
+            Self::ResourceDenied { .. } => 401,
+            Self::NoRoute => 404,
+            Self::BodyTooLarge => 413,
+            Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => 503,
+            Self::UpstreamUnavailable => 502,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// The class: the value of `X-Auth-Refused` and of the metric label `reason`.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(malformation) => malformation.reason(),
+            Self::Oauth(problem) => problem.reason(),
+            Self::ResourceDenied { .. } => "resource_denied",
+            Self::NoRoute => "no_route",
+            Self::HttpsRequired => "https_required",
+            Self::BodyTooLarge => "body_too_large",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::NonceStoreUnavailable => "nonce_store_unavailable",
+            Self::FormBudgetExhausted => "form_budget_exhausted",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// Seconds after which asking again may help; only where it may.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::StoreUnavailable | Self::FormBudgetExhausted => Some(1),
+            Self::NonceStoreUnavailable => Some(30),
+            Self::Malformed(_)
+            | Self::Oauth(_)
+            | Self::ResourceDenied { .. }
+            | Self::NoRoute
+            | Self::HttpsRequired
+            | Self::BodyTooLarge
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout => None,
+        }
+    }
+
+    /// The body, before it is rendered as JSON or XML.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Malformed(_) => Message::plain("Specified request cannot be processed."),
+            Self::Oauth(problem) => problem.message(),
+            Self::ResourceDenied { resources } => Message {
+                text: "The consumer isn't authorized to access %resources.",
+                errors: Vec::new(),
+                parameters: Parameters::Named("resources", resources.clone()),
+            },
+            Self::NoRoute => Message::plain("Request does not match any route."),
+            Self::HttpsRequired => Message::plain("Operation allowed only in HTTPS"),
+            Self::BodyTooLarge => Message::plain("The request body is too large."),
+            Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => {
+                Message::plain("The request cannot be authenticated right now. Please try again later.")
+            }
+            Self::UpstreamUnavailable => Message::plain("The service behind this proxy is not available."),
+            Self::UpstreamTimeout => Message::plain("The service behind this proxy did not answer in time."),
+        }
+    }
+}
+
+impl Malformation {
+    /// The class, as [`Rejection::reason`] gives it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::AmbiguousAuthorization => "ambiguous_authorization",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::DisguisedRoute => "disguised_route",
+            Self::Framing => "framing",
+            Self::Host => "host",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// An error body as Magento builds it (`Webapi\Rest\Response`): a raw template and its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The template, placeholders untouched.
+    pub text: &'static str,
+    /// The single errors of an aggregate, two or more, else empty.
+    pub errors: Vec<Self>,
+    /// What the placeholders stand for.
+    pub parameters: Parameters,
+}
+
+/// The parameters of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parameters {
+    /// None.
+    None,
+    /// `%name`: rendered as an object with one member.
+    Named(&'static str, String),
+    /// `%1`: rendered as a list with one item.
+    Positional(String),
+}
+
+impl Message {
+    /// A message without parameters.
+    #[must_use]
+    pub const fn plain(text: &'static str) -> Self {
+        Self { text, errors: Vec::new(), parameters: Parameters::None }
+    }
+}
