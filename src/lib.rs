@@ -2,5 +2,12 @@
 //!
 //! - [`auth`]: the rules. Pure functions over values: what a credential says, whether a signature verifies, what an
 //!   ACL allows. No socket, database, clock or log line.
+//! - [`clock`], [`config`], [`metrics`]: the time, the settings, the figures.
+//! - [`reply`], [`logging`]: the refusals as a client sees them, the log.
 
 pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod logging;
+pub mod metrics;
+pub mod reply;

@@ -1,0 +1,52 @@
+//! `[cache]`: how many callers are remembered, and for how long.
+//!
+//! `ttl` is also the longest time for which a revocation made behind our back stays unseen.
+
+use std::time::Duration;
+
+use super::{raw::RawCache, report::Report};
+
+/// Bounds of what is remembered about callers.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// Most callers at a time.
+    pub entries: usize,
+    /// How long a caller is remembered.
+    pub ttl: Duration,
+    /// Most refusals at a time.
+    pub negative_entries: usize,
+    /// How long a refusal is remembered.
+    pub negative_ttl: Duration,
+    /// How old a proven caller may be while the store cannot answer; zero never serves one.
+    pub max_stale: Duration,
+}
+
+impl Cache {
+    pub(super) fn parse(raw: RawCache, report: &mut Report) -> Self {
+        let RawCache { entries, ttl, negative_entries, negative_ttl, max_stale } = raw;
+        let seconds = Duration::from_secs;
+        let shortest = Duration::from_millis(100);
+        Self {
+            entries: report.take_within("cache.entries", entries, 100_000, 1..=100_000_000),
+            ttl: report.take_within("cache.ttl", ttl, seconds(5), shortest..=seconds(3600)),
+            negative_entries: report.take_within(
+                "cache.negative_entries",
+                negative_entries,
+                10_000,
+                1..=100_000_000,
+            ),
+            negative_ttl: report.take_within(
+                "cache.negative_ttl",
+                negative_ttl,
+                seconds(2),
+                shortest..=seconds(300),
+            ),
+            max_stale: report.take_within(
+                "cache.max_stale",
+                max_stale,
+                seconds(60),
+                seconds(0)..=seconds(3600),
+            ),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The names of all settings, and the nearest of them to a mistyped one.
+//!
+//! The list stands in the order of the sample file. A test holds it against what the sections really read, so a
+//! setting cannot be added on one side alone. Values and defaults live with the sections.
+
+/// Every setting, as `section.key`; `replies` stands alone because it belongs to no section.
+pub(super) const KEYS: &[&str] = &[
+    "replies",
+    "listen.proxy",
+    "listen.admin",
+    "listen.trusted_proxies",
+    "listen.hosts",
+    "listen.workers",
+    "listen.header_timeout",
+    "listen.idle_timeout",
+    "listen.max_header_bytes",
+    "listen.max_headers",
+    "listen.max_body",
+    "listen.drain_timeout",
+    "listen.max_connections",
+    "upstream.url",
+    "upstream.credentials",
+    "upstream.connect_timeout",
+    "upstream.response_timeout",
+    "upstream.idle_timeout",
+    "upstream.max_idle",
+    "upstream.proof.header",
+    "upstream.proof.secret",
+    "upstream.proof.secret_file",
+    "store.url",
+    "store.lookup_timeout",
+    "store.max_lookups",
+    "magento.crypt_key",
+    "magento.crypt_key_file",
+    "magento.env_php",
+    "magento.integration_as_bearer",
+    "magento.jwt_algorithm",
+    "magento.customer_token_lifetime",
+    "magento.admin_token_lifetime",
+    "magento.account_share",
+    "oauth.signature_methods",
+    "oauth.timestamp_window",
+    "oauth.future_window",
+    "oauth.readings",
+    "oauth.origin",
+    "nonces.max",
+    "nonces.journal",
+    "cache.entries",
+    "cache.ttl",
+    "cache.negative_entries",
+    "cache.negative_ttl",
+    "cache.max_stale",
+    "scope.authenticate",
+    "acl.mode",
+    "acl.anonymous",
+    "acl.unmatched",
+    "acl.tree",
+    "acl.routes",
+    "headers.prefix",
+    "headers.acl_max",
+    "forms.max",
+    "forms.budget",
+    "log.level",
+    "log.format",
+    "log.access",
+];
+
+/// Names longer than this are not compared: a suggestion for them would be noise.
+const COMPARED: usize = 64;
+
+/// Edits that still look like a slip of the hand.
+const SLIP: usize = 3;
+
+/// Whether a path names a setting.
+pub(super) fn is_key(path: &str) -> bool {
+    KEYS.contains(&path)
+}
+
+/// Whether a path names a section, that is, whether settings stand below it.
+pub(super) fn is_section(path: &str) -> bool {
+    sections().any(|section| section == path)
+}
+
+/// The known name that an unknown one was probably meant to be: the only one that ends in the same word (a setting
+/// written under the wrong section), else the nearest one a slip away.
+pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    if path.chars().count() > COMPARED {
+        return None;
+    }
+    let path = path.to_ascii_lowercase();
+    let slip = || {
+        let known = KEYS.iter().copied().chain(sections()).map(|known| (edits(&path, known), known));
+        let (edits, known) = known.min_by_key(|(edits, _)| *edits)?;
+        (edits <= SLIP && edits * 2 < known.len()).then_some(known)
+    };
+    same_last_word(&path).or_else(slip)
+}
+
+fn sections() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().flat_map(|key| key.match_indices('.').filter_map(|(dot, _)| key.get(..dot)))
+}
+
+fn same_last_word(path: &str) -> Option<&'static str> {
+    let word = path.rsplit('.').next()?;
+    let mut homonyms = KEYS.iter().copied().filter(|key| key.rsplit('.').next() == Some(word));
+    homonyms.next().filter(|_| homonyms.next().is_none())
+}
+
+/// Levenshtein's distance, one row at a time.
+fn edits(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    for (line, a) in left.chars().enumerate() {
+        let (mut diagonal, mut before) = (line, line + 1);
+        for (cell, b) in row.iter_mut().skip(1).zip(right.chars()) {
+            let best = (diagonal + usize::from(a != b)).min(before + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, best);
+            before = best;
+        }
+        if let Some(cell) = row.first_mut() {
+            *cell = line + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_the_meant_name() {
+        for (written, meant) in [
+            ("listen.prxy", Some("listen.proxy")),
+            ("lisen", Some("listen")),
+            ("acl.unmached", Some("acl.unmatched")),
+            ("LISTEN.PROXY", Some("listen.proxy")),
+            ("listen.max_stale", Some("cache.max_stale")),
+            ("upstream.ttl", Some("cache.ttl")),
+            ("colour", None),
+            ("x", None),
+            (&"listen.proxy".repeat(20), None),
+        ] {
+            assert_eq!(nearest(written), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn sections_are_what_settings_stand_below() {
+        assert!(is_section("upstream") && is_section("upstream.proof"));
+        assert!(!is_section("up") && !is_section("replies") && !is_section("listen.proxy"));
+        assert!(is_key("replies") && !is_key("listen"));
+    }
+
+    #[test]
+    fn distance_counts_edits() {
+        for (a, b, expected) in
+            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("a", "a", 0)]
+        {
+            assert_eq!(edits(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The whole configuration: from the file and the environment to values that cannot be wrong.
+//!
+//! Sections are parsed in the order of the sample file; each notes its mistakes and goes on. Only when all are read
+//! and nothing was noted does a [`Config`] exist.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    acl::Acl,
+    cache::Cache,
+    finding::{ConfigErrors, Finding, Source},
+    forms::Forms,
+    gather::{Gathered, file_text, folder_of},
+    headers::Headers,
+    listen::Listen,
+    log::Log,
+    magento::Magento,
+    nonces::Nonces,
+    oauth::Oauth,
+    raw::Raw,
+    replies::Replies,
+    report::{Report, Setting},
+    scope::Scope,
+    store::Store,
+    upstream::{Credentials, Upstream},
+};
+
+/// How the text given to [`Config::from_toml`] is called in messages.
+const TEXT: &str = "<text>";
+
+/// A complete and valid configuration, one part per topic.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How refusals are worded.
+    pub replies: Replies,
+    /// Where clients and operators connect.
+    pub listen: Listen,
+    /// The API behind us.
+    pub upstream: Upstream,
+    /// Where facts are kept.
+    pub store: Store,
+    /// What has to agree with Magento.
+    pub magento: Magento,
+    /// Which signatures count.
+    pub oauth: Oauth,
+    /// How nonces are remembered.
+    pub nonces: Nonces,
+    /// How callers are remembered.
+    pub cache: Cache,
+    /// What is authenticated.
+    pub scope: Scope,
+    /// How permissions are checked.
+    pub acl: Acl,
+    /// Names for the upstream.
+    pub headers: Headers,
+    /// Bounds of collected forms.
+    pub forms: Forms,
+    /// What is logged.
+    pub log: Log,
+    settings: Vec<Setting>,
+    warnings: Vec<Finding>,
+}
+
+impl Config {
+    /// Loads a configuration from a file, if one is named, and the environment over it.
+    ///
+    /// Relative paths in the file start at its folder. Pass [`environment`] for the process's own variables.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once. A file that cannot be read or is not TOML hides what it says, so that then only this
+    /// and the names of variables are reported.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = path.map(|path| file_text(path).map(|text| (path, text))).transpose();
+        match text {
+            Ok(Some((path, text))) => Self::from_sources(Some((path, &text)), env, folder_of(path)),
+            Ok(None) => Self::from_sources(None, env, PathBuf::new()),
+            Err(unreadable) => {
+                let mut gathered = Gathered::new();
+                gathered.errors.push(unreadable);
+                gathered.add_environment(env);
+                Err(ConfigErrors::new(gathered.errors))
+            }
+        }
+    }
+
+    /// Reads a configuration from TOML text alone; relative paths start at `base`.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once.
+    pub fn from_toml(text: &str, base: &Path) -> Result<Self, ConfigErrors> {
+        Self::from_sources(Some((Path::new(TEXT), text)), std::iter::empty(), base.to_owned())
+    }
+
+    /// Every setting in force, in the order of the sample file: its name, its value as text with secrets as `***`,
+    /// and where it was written.
+    #[must_use]
+    pub fn effective(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// What an operator should know about settings that are allowed.
+    #[must_use]
+    pub fn warnings(&self) -> &[Finding] {
+        &self.warnings
+    }
+
+    fn from_sources(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+        base: PathBuf,
+    ) -> Result<Self, ConfigErrors> {
+        let mut gathered = Gathered::new();
+        let home = file.map_or(Source::Default, |(path, _)| Source::File(path.to_owned()));
+        let is_toml = file.is_none_or(|(path, text)| gathered.add_text(path, text));
+        gathered.add_environment(env);
+        let Gathered { figment, mut errors } = gathered;
+        if !is_toml {
+            return Err(ConfigErrors::new(errors));
+        }
+        let raw = figment.extract::<Raw>().unwrap_or_else(|_| {
+            // Its text could repeat a secret; only names that figment keeps for itself lead here.
+            let text = "holds a name that is reserved; remove names that begin with ___figment".to_owned();
+            errors.push(Finding { source: home.clone(), key: String::new(), text });
+            Raw::default()
+        });
+        Self::parse(raw, Report::new(figment, home, base, errors))
+    }
+
+    fn parse(raw: Raw, mut report: Report) -> Result<Self, ConfigErrors> {
+        let noted = &mut report;
+        let Raw {
+            replies,
+            listen,
+            upstream,
+            store,
+            magento,
+            oauth,
+            nonces,
+            cache,
+            scope,
+            acl,
+            headers,
+            forms,
+            log,
+        } = raw;
+        let replies = noted.take("replies", replies, Replies::Magento);
+        let listen = Listen::parse(listen, noted);
+        let upstream = Upstream::parse(upstream, noted);
+        let store = Store::parse(store, noted);
+        let magento = Magento::parse(magento, noted);
+        let credentials = upstream.as_ref().map_or(Credentials::Strip, |upstream| upstream.credentials);
+        let oauth = Oauth::parse(oauth, credentials, noted);
+        let nonces = Nonces::parse(nonces, noted);
+        let cache = Cache::parse(cache, noted);
+        let scope = Scope::parse(scope, noted);
+        let acl = Acl::parse(acl, scope.authenticate, noted);
+        let headers = Headers::parse(headers, noted);
+        let forms = Forms::parse(forms, noted);
+        let log = Log::parse(log, noted);
+        check_proof(upstream.as_ref(), &headers, noted);
+
+        let (settings, warnings) = report.close()?;
+        let (Some(upstream), Some(store), Some(magento), Some(acl)) = (upstream, store, magento, acl) else {
+            // A part is missing only when its mistake was noted; should that ever fail, nothing starts.
+            return Err(ConfigErrors::new(Vec::new()));
+        };
+        Ok(Self {
+            replies,
+            listen,
+            upstream,
+            store,
+            magento,
+            oauth,
+            nonces,
+            cache,
+            scope,
+            acl,
+            headers,
+            forms,
+            log,
+            settings,
+            warnings,
+        })
+    }
+}
+
+/// The variables of this process; the only place where its environment is read.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// The proof must not be one of our own headers: what the upstream reads as an identity would be the secret.
+fn check_proof(upstream: Option<&Upstream>, headers: &Headers, report: &mut Report) {
+    let proof = upstream.and_then(|upstream| upstream.proof.as_ref());
+    if let Some(proof) = proof.filter(|proof| headers.claims(proof.header().as_str())) {
+        let text = format!(
+            "{} begins with headers.prefix; choose a name such as \"X-Portcullis-Proof\"",
+            proof.header()
+        );
+        report.error("upstream.proof.header", text);
+    }
+}

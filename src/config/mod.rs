@@ -1,0 +1,54 @@
+//! What an operator writes, read into values that cannot be wrong.
+//!
+//! 1. `gather` reads the file and the variables `PORTCULLIS__SECTION__KEY` and checks every name.
+//! 2. `raw` mirrors what was written: each setting optional, each mistake kept beside its value.
+//! 3. One file per section turns its part into a validated type and notes mistakes in the `report`.
+//! 4. [`Config`] exists only if nothing was noted; otherwise [`ConfigErrors`] lists every mistake at once.
+//!
+//! The enums here are choices in plain words. What a choice does is the matter of the module that acts on it, and the
+//! server hands each module its part. Nothing here opens a socket, a database or the files of the ACL.
+
+mod acl;
+mod cache;
+mod env_php;
+mod finding;
+mod forms;
+mod gather;
+mod headers;
+mod keys;
+mod kinds;
+mod lenient;
+mod listen;
+mod load;
+mod log;
+mod magento;
+mod nonces;
+mod oauth;
+mod origin;
+mod raw;
+mod replies;
+mod report;
+mod scope;
+mod secret;
+mod store;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+pub use acl::{Acl, AclFiles, AclMode, Anonymous, Unmatched};
+pub use cache::Cache;
+pub use finding::{ConfigErrors, Finding, Source};
+pub use forms::Forms;
+pub use headers::Headers;
+pub use listen::Listen;
+pub use load::{Config, environment};
+pub use log::{AccessLog, Log, LogFormat};
+pub use magento::{AccountShare, JwtAlgorithm, Magento};
+pub use nonces::Nonces;
+pub use oauth::{Oauth, Reading, SignatureMethod};
+pub use origin::{HostPort, Origin, Scheme};
+pub use replies::Replies;
+pub use report::Setting;
+pub use scope::{Authenticate, Scope};
+pub use store::{Database, Store};
+pub use upstream::{Credentials, Proof, Upstream};

@@ -1,0 +1,178 @@
+//! The mirror of the file and the environment: every setting optional, every mistake kept beside its value.
+//!
+//! No rule lives here. Each struct is taken apart field by field by the section's own file, so that a new setting
+//! breaks the build until it is read there, and a test until [`super::keys::KEYS`] knows it.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::{
+    acl::{Anonymous, ModeWord, Unmatched},
+    kinds::ByteSize,
+    lenient::Lenient,
+    log::LogFormat,
+    magento::{AccountShare, JwtAlgorithm},
+    oauth::{Reading, SignatureMethod},
+    origin::{HostPort, Origin},
+    replies::Replies,
+    scope::Authenticate,
+    upstream::Credentials,
+};
+use crate::auth::secret::Secret;
+
+/// Everything that can be written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Raw {
+    pub(super) replies: Lenient<Replies>,
+    pub(super) listen: RawListen,
+    pub(super) upstream: RawUpstream,
+    pub(super) store: RawStore,
+    pub(super) magento: RawMagento,
+    pub(super) oauth: RawOauth,
+    pub(super) nonces: RawNonces,
+    pub(super) cache: RawCache,
+    pub(super) scope: RawScope,
+    pub(super) acl: RawAcl,
+    pub(super) headers: RawHeaders,
+    pub(super) forms: RawForms,
+    pub(super) log: RawLog,
+}
+
+/// `[listen]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawListen {
+    pub(super) proxy: Lenient<SocketAddr>,
+    pub(super) admin: Lenient<SocketAddr>,
+    pub(super) trusted_proxies: Lenient<Vec<IpNet>>,
+    pub(super) hosts: Lenient<Vec<HostPort>>,
+    pub(super) workers: Lenient<usize>,
+    pub(super) header_timeout: Lenient<Duration>,
+    pub(super) idle_timeout: Lenient<Duration>,
+    pub(super) max_header_bytes: Lenient<ByteSize>,
+    pub(super) max_headers: Lenient<usize>,
+    pub(super) max_body: Lenient<ByteSize>,
+    pub(super) drain_timeout: Lenient<Duration>,
+    pub(super) max_connections: Lenient<usize>,
+}
+
+/// `[upstream]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUpstream {
+    pub(super) url: Lenient<Origin>,
+    pub(super) credentials: Lenient<Credentials>,
+    pub(super) connect_timeout: Lenient<Duration>,
+    pub(super) response_timeout: Lenient<Duration>,
+    pub(super) idle_timeout: Lenient<Duration>,
+    pub(super) max_idle: Lenient<usize>,
+    pub(super) proof: RawProof,
+}
+
+/// `[upstream.proof]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawProof {
+    pub(super) header: Lenient<String>,
+    pub(super) secret: Lenient<Secret<String>>,
+    pub(super) secret_file: Lenient<PathBuf>,
+}
+
+/// `[store]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawStore {
+    pub(super) url: Lenient<Secret<String>>,
+    pub(super) lookup_timeout: Lenient<Duration>,
+    pub(super) max_lookups: Lenient<usize>,
+}
+
+/// `[magento]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawMagento {
+    pub(super) crypt_key: Lenient<Secret<String>>,
+    pub(super) crypt_key_file: Lenient<PathBuf>,
+    pub(super) env_php: Lenient<PathBuf>,
+    pub(super) integration_as_bearer: Lenient<bool>,
+    pub(super) jwt_algorithm: Lenient<JwtAlgorithm>,
+    pub(super) customer_token_lifetime: Lenient<Duration>,
+    pub(super) admin_token_lifetime: Lenient<Duration>,
+    pub(super) account_share: Lenient<AccountShare>,
+}
+
+/// `[oauth]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawOauth {
+    pub(super) signature_methods: Lenient<Vec<SignatureMethod>>,
+    pub(super) timestamp_window: Lenient<Duration>,
+    pub(super) future_window: Lenient<Duration>,
+    pub(super) readings: Lenient<Vec<Reading>>,
+    pub(super) origin: Lenient<Origin>,
+}
+
+/// `[nonces]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawNonces {
+    pub(super) max: Lenient<usize>,
+    pub(super) journal: Lenient<String>,
+}
+
+/// `[cache]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawCache {
+    pub(super) entries: Lenient<usize>,
+    pub(super) ttl: Lenient<Duration>,
+    pub(super) negative_entries: Lenient<usize>,
+    pub(super) negative_ttl: Lenient<Duration>,
+    pub(super) max_stale: Lenient<Duration>,
+}
+
+/// `[scope]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawScope {
+    pub(super) authenticate: Lenient<Authenticate>,
+}
+
+/// `[acl]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAcl {
+    pub(super) mode: Lenient<ModeWord>,
+    pub(super) anonymous: Lenient<Anonymous>,
+    pub(super) unmatched: Lenient<Unmatched>,
+    pub(super) tree: Lenient<PathBuf>,
+    pub(super) routes: Lenient<PathBuf>,
+}
+
+/// `[headers]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawHeaders {
+    pub(super) prefix: Lenient<String>,
+    pub(super) acl_max: Lenient<ByteSize>,
+}
+
+/// `[forms]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawForms {
+    pub(super) max: Lenient<ByteSize>,
+    pub(super) budget: Lenient<ByteSize>,
+}
+
+/// `[log]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLog {
+    pub(super) level: Lenient<String>,
+    pub(super) format: Lenient<LogFormat>,
+    pub(super) access: Lenient<String>,
+}

@@ -1,0 +1,55 @@
+//! What the program says of itself, and where access lines go.
+//!
+//! Events go to standard error, so that standard output can be the access log alone. `error` needs a human, `warn` is
+//! degraded service, `info` is the life cycle.
+
+use std::{fs::OpenOptions, io, path::Path};
+
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+
+/// Lines that wait for the log's thread; more are dropped and counted.
+const QUEUE: usize = 65_536;
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventFormat {
+    /// JSON lines.
+    Json,
+    /// For a person at a terminal.
+    Text,
+}
+
+/// Starts writing events; the first call of a process counts, later ones change nothing.
+///
+/// # Errors
+/// When `level` is no filter.
+pub fn start(level: &str, format: EventFormat) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::try_new(level)?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(io::stderr));
+    // A second subscriber in one process (tests) is refused, and the first goes on.
+    let _ = match format {
+        EventFormat::Json => builder.json().flatten_event(true).try_init(),
+        EventFormat::Text => builder.try_init(),
+    };
+    Ok(())
+}
+
+/// A bounded queue into standard output; the guard flushes it when dropped.
+pub fn lines_to_stdout() -> (NonBlocking, WorkerGuard) {
+    builder().finish(io::stdout())
+}
+
+/// A bounded queue into a file, appended to.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn lines_to_file(path: &Path) -> io::Result<(NonBlocking, WorkerGuard)> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    Ok(builder().finish(file))
+}
+
+fn builder() -> NonBlockingBuilder {
+    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE).thread_name("access-log")
+}
