@@ -3,7 +3,7 @@
 //! - [`auth`]: the rules. Pure functions over values: what a credential says, whether a signature verifies, what an
 //!   ACL allows. No socket, database, clock or log line.
 //! - [`clock`], [`config`], [`metrics`]: the time, the settings, the figures.
-//! - [`reply`], [`logging`]: the refusals as a client sees them, the log.
+//! - [`store`], [`reply`], [`logging`]: the facts, the refusals as a client sees them, the log.
 
 pub mod auth;
 pub mod clock;
@@ -11,3 +11,4 @@ pub mod config;
 pub mod logging;
 pub mod metrics;
 pub mod reply;
+pub mod store;

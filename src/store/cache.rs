@@ -1,0 +1,148 @@
+//! Facts kept between requests.
+//!
+//! Bounded in entries; positive and negative facts have bounds of their own, so that a flood of random tokens cannot push
+//! out a shop's customers. A fact is fresh for `ttl` (less up to a tenth, so that entries filled together do not expire
+//! together) and, if it lets somebody in, usable for `max_stale` more while the store cannot be asked. It never outlives
+//! its credential: whoever uses a grant compares its expiry with the time of the request.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    generations::{Generation, Generations, Subject},
+    grant::{CredentialKey, Fact},
+};
+use crate::auth::identity::UserContext;
+
+/// Bounds and lifetimes of the cache.
+#[derive(Debug, Clone)]
+pub struct CacheSettings {
+    /// Facts that let somebody in.
+    pub entries: u64,
+    /// How long such a fact is believed without asking again.
+    pub ttl: Duration,
+    /// Facts that let nobody in.
+    pub negative_entries: u64,
+    /// How long such a fact is believed.
+    pub negative_ttl: Duration,
+    /// How much longer a positive fact serves while the store is down.
+    pub max_stale: Duration,
+}
+
+/// A fact and when it was learnt.
+#[derive(Debug, Clone)]
+struct Entry {
+    fact: Arc<Fact>,
+    fresh_until: Instant,
+    generation: Generation,
+}
+
+/// What the cache knows of a credential.
+#[derive(Debug, Clone)]
+pub enum Cached {
+    /// Believed without asking.
+    Fresh(Arc<Fact>),
+    /// Usable only if the store cannot be asked.
+    Stale(Arc<Fact>),
+    /// Nothing.
+    Missing,
+}
+
+/// The facts of one process, shared by all workers.
+#[derive(Debug)]
+pub struct FactCache {
+    settings: CacheSettings,
+    positive: moka::sync::Cache<CredentialKey, Entry>,
+    negative: moka::sync::Cache<CredentialKey, Entry>,
+    generations: Generations,
+}
+
+impl FactCache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(settings: CacheSettings) -> Self {
+        let positive = moka::sync::Cache::builder()
+            .max_capacity(settings.entries)
+            .time_to_live(settings.ttl + settings.max_stale)
+            .build();
+        let negative = moka::sync::Cache::builder()
+            .max_capacity(settings.negative_entries)
+            .time_to_live(settings.negative_ttl)
+            .build();
+        Self { settings, positive, negative, generations: Generations::default() }
+    }
+
+    /// What is known of a credential.
+    #[must_use]
+    pub fn get(&self, key: &CredentialKey) -> Cached {
+        if let Some(entry) = self.positive.get(key) {
+            if !self.holds(&entry) {
+                return Cached::Missing;
+            }
+            return if Instant::now() < entry.fresh_until {
+                Cached::Fresh(entry.fact)
+            } else {
+                Cached::Stale(entry.fact)
+            };
+        }
+        match self.negative.get(key) {
+            Some(entry) if Instant::now() < entry.fresh_until => Cached::Fresh(entry.fact),
+            Some(_) | None => Cached::Missing,
+        }
+    }
+
+    /// The number that a lookup must note before it begins.
+    pub(super) fn generation(&self) -> Generation {
+        self.generations.current()
+    }
+
+    /// Keeps a fact whose lookup began at `generation`.
+    pub(super) fn put(&self, key: CredentialKey, fact: Arc<Fact>, generation: Generation) {
+        let is_positive = fact.is_positive();
+        let ttl = if is_positive { jittered(self.settings.ttl, &key) } else { self.settings.negative_ttl };
+        let entry = Entry { fact, fresh_until: Instant::now() + ttl, generation };
+        if is_positive {
+            self.positive.insert(key, entry);
+        } else {
+            // A credential that just died must not be answered by its older, friendlier fact.
+            self.positive.invalidate(&key);
+            self.negative.insert(key, entry);
+        }
+    }
+
+    /// Drops every fact about somebody, and every lookup about them that is under way.
+    pub fn invalidate(&self, subject: Subject) {
+        self.generations.invalidate(subject);
+    }
+
+    /// Facts kept, approximately: positive and negative.
+    #[must_use]
+    pub fn len(&self) -> (u64, u64) {
+        (self.positive.entry_count(), self.negative.entry_count())
+    }
+
+    fn holds(&self, entry: &Entry) -> bool {
+        entry
+            .fact
+            .grant()
+            .and_then(|grant| subject(&grant.context))
+            .is_none_or(|subject| self.generations.holds(subject, entry.generation))
+    }
+}
+
+/// Whose change kills a fact about this caller.
+const fn subject(context: &UserContext) -> Option<Subject> {
+    match context {
+        UserContext::Guest => None,
+        UserContext::Customer(customer) => Some(Subject::Customer(customer.id)),
+        UserContext::Admin { id } => Some(Subject::Admin(*id)),
+        UserContext::Integration(integration) => Some(Subject::Consumer(integration.consumer_id)),
+    }
+}
+
+/// Up to a tenth less than `ttl`, decided by the key: no randomness needed, and entries still spread.
+fn jittered(ttl: Duration, key: &CredentialKey) -> Duration {
+    ttl - ttl / 10 * u32::from(key.first_byte()) / 256
+}

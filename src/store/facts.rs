@@ -1,0 +1,203 @@
+//! The way from a credential to its fact: the cache first, then one lookup however many wait.
+//!
+//! Hits are answered where they are asked, without waiting. A miss is handed to the store's own runtime, so that a slow
+//! database never stalls a worker; concurrent misses of one credential share one lookup. Lookups are bounded in number
+//! and time. A failed lookup is never cached, and every one that waited for it hears of the failure.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::{DashMap, Entry};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use super::{
+    cache::{Cached, FactCache},
+    error::StoreError,
+    grant::{CredentialKey, Fact},
+    judge::Judge,
+    sql::SqlStore,
+};
+use crate::auth::{identity::UserType, secret::Secret};
+
+/// `oauth_token.token` is 32 characters wide: a longer value cannot be a row, and costs no query.
+const OPAQUE_MAX: usize = 32;
+
+/// A credential to look up.
+#[derive(Debug)]
+pub enum Lookup {
+    /// A bearer value, opaque or JWT.
+    Bearer(Secret<Vec<u8>>),
+    /// A consumer key and token, 32 bytes each.
+    Oauth {
+        /// `oauth_consumer_key`.
+        consumer_key: Vec<u8>,
+        /// `oauth_token`.
+        token: Secret<Vec<u8>>,
+    },
+}
+
+/// No fact could be had: nobody can say who the caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LookupFailed {
+    /// The store did not answer, or answered nonsense.
+    #[error("the store cannot be asked")]
+    Unavailable,
+    /// The store did not answer in time.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// Too many lookups are under way.
+    #[error("too many lookups are under way")]
+    Overloaded,
+}
+
+type Flight = Shared<BoxFuture<'static, Result<Arc<Fact>, LookupFailed>>>;
+
+/// Bounds of the lookups.
+#[derive(Debug, Clone)]
+pub struct LookupSettings {
+    /// Limit for one lookup.
+    pub timeout: Duration,
+    /// Lookups under way at once.
+    pub max_concurrent: usize,
+}
+
+/// Facts of one process; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Facts(Arc<Inner>);
+
+struct Inner {
+    cache: FactCache,
+    store: SqlStore,
+    judge: Judge,
+    settings: LookupSettings,
+    permits: Semaphore,
+    flights: DashMap<CredentialKey, Flight>,
+    runtime: Handle,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Facts {
+    /// Facts from `store`, looked up on `runtime`.
+    #[must_use]
+    pub fn new(store: SqlStore, judge: Judge, cache: FactCache, lookups: (LookupSettings, Handle)) -> Self {
+        let (settings, runtime) = lookups;
+        let permits = Semaphore::new(settings.max_concurrent);
+        Self(Arc::new(Inner { cache, store, judge, settings, permits, flights: DashMap::new(), runtime }))
+    }
+
+    /// What is known without asking anybody.
+    #[must_use]
+    pub fn cached(&self, key: &CredentialKey) -> Cached {
+        self.0.cache.get(key)
+    }
+
+    /// The cache, for invalidation and for its figures.
+    #[must_use]
+    pub fn cache(&self) -> &FactCache {
+        &self.0.cache
+    }
+
+    /// Finds the fact about a credential: one store query however many ask.
+    ///
+    /// # Errors
+    /// When the store cannot be asked and no proven fact may stand in for its answer.
+    pub async fn resolve(&self, key: CredentialKey, lookup: Lookup) -> Result<Arc<Fact>, LookupFailed> {
+        let stale = match self.0.cache.get(&key) {
+            Cached::Fresh(fact) => return Ok(fact),
+            Cached::Stale(fact) => Some(fact),
+            Cached::Missing => None,
+        };
+        let answer = self.flight(key, lookup).await;
+        match (answer, stale) {
+            (Err(_), Some(proven)) => Ok(proven),
+            (answer, _) => answer,
+        }
+    }
+
+    fn flight(&self, key: CredentialKey, lookup: Lookup) -> Flight {
+        match self.0.flights.entry(key) {
+            Entry::Occupied(under_way) => under_way.get().clone(),
+            Entry::Vacant(vacant) => {
+                let inner = Arc::clone(&self.0);
+                let task = self.0.runtime.spawn(async move { inner.look_up(key, lookup).await });
+                let flight: Flight =
+                    async move { task.await.unwrap_or(Err(LookupFailed::Unavailable)) }.boxed().shared();
+                vacant.insert(flight.clone());
+                flight
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn look_up(&self, key: CredentialKey, lookup: Lookup) -> Result<Arc<Fact>, LookupFailed> {
+        // Ends the flight also when this task panics: later misses must not wait for it.
+        let _landing = Landing { inner: self, key };
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Err(LookupFailed::Overloaded);
+        };
+        let generation = self.cache.generation();
+        let fact = Arc::new(self.ask_in_time(&lookup).await?);
+        self.cache.put(key, Arc::clone(&fact), generation);
+        Ok(fact)
+    }
+
+    async fn ask_in_time(&self, lookup: &Lookup) -> Result<Fact, LookupFailed> {
+        let Ok(answer) = tokio::time::timeout(self.settings.timeout, self.ask(lookup)).await else {
+            tracing::warn!(timeout_ms = self.settings.timeout.as_millis(), "store lookup timed out");
+            return Err(LookupFailed::Timeout);
+        };
+        answer.map_err(|error| {
+            tracing::warn!(error = %error, "store lookup failed");
+            LookupFailed::Unavailable
+        })
+    }
+
+    async fn ask(&self, lookup: &Lookup) -> Result<Fact, StoreError> {
+        match lookup {
+            Lookup::Bearer(token) => self.ask_bearer(token.expose()).await,
+            Lookup::Oauth { consumer_key, token } => {
+                let rows = self.store.oauth(consumer_key, token.expose()).await?;
+                Ok(Fact::Oauth(self.judge.oauth(consumer_key, token.expose(), &rows)))
+            }
+        }
+    }
+
+    /// The opaque reader first, the JWT reader second (MAGENTO_FACTS 10).
+    async fn ask_bearer(&self, token: &[u8]) -> Result<Fact, StoreError> {
+        if token.len() <= OPAQUE_MAX {
+            if let Some(row) = self.store.token(token).await? {
+                return Ok(self.judge.opaque(token, &row));
+            }
+            return Ok(Fact::Refused("token_unknown"));
+        }
+        let claims = match self.judge.claims(token) {
+            Ok(claims) => claims,
+            Err(refusal) => return Ok(Fact::Refused(refusal.reason())),
+        };
+        let user = match claims.user_type {
+            UserType::Admin | UserType::Customer => self.store.user(claims.user_type, claims.user_id).await?,
+            UserType::Integration | UserType::Guest => None,
+        };
+        Ok(self.judge.jwt(token, &claims, user.as_ref()))
+    }
+}
+
+struct Landing<'a> {
+    inner: &'a Inner,
+    key: CredentialKey,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.inner.flights.remove(&self.key);
+    }
+}

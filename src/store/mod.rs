@@ -1,0 +1,20 @@
+//! The facts: what a database says about tokens, users, consumers, stores and roles, and what is kept of it.
+//!
+//! [`rows`] holds the types that every home of the facts answers with; [`sql`] reads them from Magento's tables. `judge`
+//! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
+//! `reference` keeps the small tables whole, [`nonces`] the nonces that were used. A store that cannot answer says so; it
+//! never guesses.
+
+pub mod cache;
+mod error;
+pub mod facts;
+mod generations;
+pub mod grant;
+pub mod judge;
+pub mod nonces;
+pub mod reference;
+pub mod rows;
+pub mod sql;
+
+pub use error::{SchemaError, StoreError};
+pub use generations::Subject;

@@ -1,0 +1,172 @@
+//! What a request needs to know: a token, a user, a consumer with a token. Each is one prepared statement.
+//!
+//! A presented credential is compared byte for byte (deviation D3). What no column can hold, because it is empty, too
+//! long or not UTF-8, is answered without asking the database.
+
+use sqlx::{query, query_scalar};
+
+use super::{columns::Columns, mapper, sqlite::SqlStore};
+use crate::{
+    auth::{identity::UserType, secret::Secret},
+    store::{
+        StoreError,
+        rows::{OauthRows, TokenRow, UserRow},
+    },
+};
+
+/// Longer than any token or key that Magento can store (32), and short enough to bound the work of a probe.
+const MAX_CREDENTIAL_BYTES: usize = 255;
+
+// The owner is the one that `user_type` names: a customer's token must not act for the admin in its other column.
+macro_rules! token_columns {
+    () => {
+        r#"t.entity_id AS "oauth_token.entity_id", t.type AS "oauth_token.type",
+        t.user_type AS "oauth_token.user_type", t.consumer_id AS "oauth_token.consumer_id",
+        t.secret AS "oauth_token.secret", t.revoked AS "oauth_token.revoked",
+        t.created_at AS "oauth_token.created_at",
+        a.user_id AS "admin_user.user_id", a.is_active AS "admin_user.is_active",
+        c.entity_id AS "customer_entity.entity_id", c.is_active AS "customer_entity.is_active",
+        c.website_id AS "customer_entity.website_id",
+        r.revoke_before AS "jwt_auth_revoked.revoke_before",
+        i.integration_id AS "integration.integration_id", i.name AS "integration.name",
+        i.status AS "integration.status""#
+    };
+}
+
+macro_rules! token_owners {
+    () => {
+        "LEFT JOIN admin_user AS a ON t.user_type = 2 AND a.user_id = t.admin_id
+        LEFT JOIN customer_entity AS c ON t.user_type = 3 AND c.entity_id = t.customer_id
+        LEFT JOIN jwt_auth_revoked AS r
+            ON r.user_type_id = t.user_type AND r.user_id = COALESCE(a.user_id, c.entity_id)
+        LEFT JOIN integration AS i ON i.consumer_id = t.consumer_id"
+    };
+}
+
+const TOKEN: &str =
+    concat!("SELECT ", token_columns!(), " FROM oauth_token AS t ", token_owners!(), " WHERE t.token = ?1");
+
+// A row of one constant on the left, so that a missing consumer does not hide the token, nor the other way round.
+const OAUTH: &str = concat!(
+    r#"SELECT o.entity_id AS "oauth_consumer.entity_id", o.secret AS "oauth_consumer.secret", "#,
+    token_columns!(),
+    " FROM (SELECT 1) AS request
+    LEFT JOIN oauth_consumer AS o ON o.key = ?1
+    LEFT JOIN oauth_token AS t ON t.token = ?2 ",
+    token_owners!()
+);
+
+const ADMIN: &str = r#"
+    SELECT a.user_id AS "admin_user.user_id", a.is_active AS "admin_user.is_active",
+        r.revoke_before AS "jwt_auth_revoked.revoke_before"
+    FROM admin_user AS a
+    LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 2 AND r.user_id = a.user_id
+    WHERE a.user_id = ?1"#;
+
+const CUSTOMER: &str = r#"
+    SELECT c.entity_id AS "customer_entity.entity_id", c.is_active AS "customer_entity.is_active",
+        c.website_id AS "customer_entity.website_id", r.revoke_before AS "jwt_auth_revoked.revoke_before"
+    FROM customer_entity AS c
+    LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 3 AND r.user_id = c.entity_id
+    WHERE c.entity_id = ?1"#;
+
+impl SqlStore {
+    /// Finds a token by the value that a bearer presents, with its owner.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
+    pub async fn token(&self, token: &[u8]) -> Result<Option<TokenRow>, StoreError> {
+        let Some(token) = storable(token) else { return Ok(None) };
+        let row = query(TOKEN).bind(token).fetch_optional(&self.pool).await?;
+        row.map_or(Ok(None), |row| mapper::token(&Columns(&row)))
+    }
+
+    /// Finds an admin or a customer by id. The other kinds of caller are no users and have no row.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::token`].
+    pub async fn user(&self, user_type: UserType, id: u32) -> Result<Option<UserRow>, StoreError> {
+        let statement = match user_type {
+            UserType::Admin => ADMIN,
+            UserType::Customer => CUSTOMER,
+            UserType::Integration | UserType::Guest => return Ok(None),
+        };
+        let Some(row) = query(statement).bind(id).fetch_optional(&self.pool).await? else { return Ok(None) };
+        match user_type {
+            UserType::Admin => mapper::admin(&Columns(&row)),
+            UserType::Customer => mapper::customer(&Columns(&row)),
+            UserType::Integration | UserType::Guest => Ok(None),
+        }
+    }
+
+    /// Finds a consumer by its key and a token by its value, each on its own: whether the token is the consumer's is
+    /// for the rules to say.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::token`].
+    pub async fn oauth(&self, consumer_key: &[u8], token: &[u8]) -> Result<OauthRows, StoreError> {
+        let (consumer_key, token) = (storable(consumer_key), storable(token));
+        if consumer_key.is_none() && token.is_none() {
+            return Ok(OauthRows { consumer: None, token: None });
+        }
+        let row = query(OAUTH).bind(consumer_key).bind(token).fetch_one(&self.pool).await?;
+        let row = Columns(&row);
+        Ok(OauthRows { consumer: mapper::consumer(&row)?, token: mapper::token(&row)? })
+    }
+
+    /// The newest consumer secrets as stored, a few of them: enough to tell whether a crypt key is theirs.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::token`].
+    pub async fn some_consumer_secrets(&self) -> Result<Vec<Secret<String>>, StoreError> {
+        let secrets = query_scalar("SELECT secret FROM oauth_consumer ORDER BY entity_id DESC LIMIT 16");
+        Ok(secrets.fetch_all(&self.pool).await?.into_iter().map(Secret::new).collect())
+    }
+}
+
+/// A presented credential as text, if a column could hold it.
+fn storable(credential: &[u8]) -> Option<&str> {
+    let is_sized = (1..=MAX_CREDENTIAL_BYTES).contains(&credential.len());
+    if is_sized { std::str::from_utf8(credential).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_lookup_scans_a_table() {
+        let store = SqlStore::open("sqlite::memory:").await.unwrap();
+        for (statement, searches) in [(TOKEN, 5), (OAUTH, 6), (ADMIN, 2), (CUSTOMER, 2)] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let plan = sqlx::query(explain).bind(1).bind(1).fetch_all(&store.pool).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            assert_eq!(plan.iter().filter(|step| step.starts_with("SEARCH")).count(), searches, "{plan:#?}");
+            // The constant row of OAUTH is no table.
+            let scans = |step: &&String| {
+                step.starts_with("SCAN") && !["SCAN CONSTANT ROW", "SCAN request"].contains(&step.as_str())
+            };
+            assert_eq!(plan.iter().filter(scans).count(), 0, "{plan:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_column_can_hold_is_answered_without_a_query() {
+        let store = SqlStore::open("sqlite::memory:").await.unwrap();
+        store.close().await;
+        for token in [&b""[..], b"\xff\xfe", &[b'a'; 256]] {
+            assert!(store.token(token).await.unwrap().is_none());
+            let rows = store.oauth(token, token).await.unwrap();
+            assert!(rows.consumer.is_none() && rows.token.is_none());
+        }
+        assert!(store.user(UserType::Guest, 1).await.unwrap().is_none());
+        assert!(store.user(UserType::Integration, 1).await.unwrap().is_none());
+        assert!(store.token(&[b'a'; 255]).await.unwrap_err().is_unavailable());
+    }
+}

@@ -1,0 +1,25 @@
+//! Magento's tables in a SQL database, name for name and column for column.
+//!
+//! [`SqlStore`] opens a standalone SQLite database that [`SqlStore::migrate`] has created, and answers each lookup with
+//! one prepared statement. Columns are selected under the name `table.column`, so that whatever a row gets wrong is
+//! reported in the words of the schema. Every comparison of tokens and keys is byte-exact (deviation D3).
+//!
+//! Nothing is cached, judged or logged here.
+
+mod columns;
+mod failure;
+mod location;
+mod lookup;
+mod mapper;
+mod migrate;
+mod reference;
+mod sqlite;
+mod timestamp;
+mod writers;
+
+pub use migrate::MigrationReport;
+pub use sqlite::SqlStore;
+pub use writers::{
+    IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
+    RoleOwner, TokenOwner,
+};
