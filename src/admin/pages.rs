@@ -1,0 +1,91 @@
+//! The pages of the operator's listener.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::{metrics::Metrics, store::reference::ReferenceTables};
+
+/// No page takes longer.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// Brings the gauges up to date; called before each page of figures.
+    pub measure: Arc<dyn Fn() + Send + Sync>,
+    /// For readiness and ACL lists.
+    pub reference: Arc<ReferenceTables>,
+    /// False once the gate drains.
+    pub accepts: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminState")
+    }
+}
+
+/// Serves the pages until `stop` completes.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    state: AdminState,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let pages = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/acl/{digest}", get(acl_list))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PAGE_TIMEOUT))
+        .with_state(state);
+    axum::serve(listener, pages).with_graceful_shutdown(stop).await
+}
+
+/// 200 while requests can be decided: the store was read and the gate does not drain.
+async fn ready(State(state): State<AdminState>) -> (StatusCode, &'static str) {
+    if !state.accepts.load(Ordering::Acquire) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if state.reference.current().is_none() {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store has not been read yet\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    }
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    (state.measure)();
+    let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, form)], state.metrics.encode()).into_response()
+}
+
+/// The list behind an `Acl-Digest` header.
+async fn acl_list(State(state): State<AdminState>, Path(digest): Path<String>) -> Response {
+    let reference = state.reference.current();
+    match reference.as_ref().and_then(|reference| reference.long_list(&digest)) {
+        Some(list) => list.to_owned().into_response(),
+        None => (StatusCode::NOT_FOUND, "no role has this list\n").into_response(),
+    }
+}

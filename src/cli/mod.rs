@@ -1,0 +1,125 @@
+//! The command line: what operators type.
+//!
+//! Exit codes: 0, 1 for a failure at run time, 2 for wrong usage, 78 for a configuration that cannot be used (`EX_CONFIG`).
+
+mod check;
+mod demo;
+mod migrate;
+mod serve;
+mod sign;
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigErrors, environment};
+
+/// A configuration that cannot be used.
+const EX_CONFIG: u8 = 78;
+
+/// A reverse proxy that takes authentication off a commerce API.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything on this machine: a small shop API, one caller of each kind, curl lines to paste
+    Demo(demo::DemoArgs),
+    /// Serves
+    Serve(ConfigArgs),
+    /// Reads the configuration and everything it points to, and lists every mistake
+    Check(ConfigArgs),
+    /// Creates or upgrades the schema of a standalone store
+    Migrate(ConfigArgs),
+    /// Signs a request with OAuth 1.0a and prints the Authorization header
+    Sign(Box<sign::SignArgs>),
+    /// Prints the version
+    Version,
+}
+
+/// Where the settings are.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration file; `PORTCULLIS__SECTION__KEY` overrides single settings
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Why a command failed.
+enum Failure {
+    /// The configuration cannot be used: exit code 78.
+    Config(String),
+    /// Something went wrong at run time: exit code 1.
+    Runtime(String),
+}
+
+impl Failure {
+    fn config(error: impl Display) -> Self {
+        Self::Config(error.to_string())
+    }
+
+    fn runtime(error: impl Display) -> Self {
+        Self::Runtime(error.to_string())
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::config(errors)
+    }
+}
+
+/// Reads the arguments, runs the command and reports its outcome.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::demo(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Migrate(args) => migrate::migrate(&args),
+        Command::Sign(args) => sign::sign(&args),
+        Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(text)) => complain(&text, EX_CONFIG),
+        Err(Failure::Runtime(text)) => complain(&text, 1),
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // Nothing is left to do when standard error is closed.
+    let _ = writeln!(io::stderr(), "portcullis: {text}");
+    ExitCode::from(code)
+}
+
+/// Prints a line; a closed pipe (`| head`) is no failure.
+fn say(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::runtime(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn load(args: &ConfigArgs) -> Result<Config, Failure> {
+    Ok(Config::load(args.config.as_deref(), environment())?)
+}
+
+/// The runtime of everything but the workers: stores, chores, the operator's listener.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("store")
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)
+}

@@ -1,0 +1,44 @@
+//! `portcullis serve`.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigArgs, Failure, load, runtime};
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    logging::{self, EventFormat},
+    server::App,
+};
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) fn serve(args: &ConfigArgs) -> Result<(), Failure> {
+    let config = load(args)?;
+    start_log(&config)?;
+    runtime()?.block_on(async {
+        let app = App::build(config, Clock::system()).await.map_err(Failure::config)?;
+        app.run(stopped()).await.map_err(Failure::runtime)
+    })
+}
+
+/// Starts the log as the configuration says.
+pub(super) fn start_log(config: &Config) -> Result<(), Failure> {
+    let format = match config.log.format {
+        config::LogFormat::Json => EventFormat::Json,
+        config::LogFormat::Text => EventFormat::Text,
+    };
+    logging::start(&config.log.level, format).map_err(Failure::config)
+}
+
+/// Completes on the first SIGTERM or SIGINT.
+pub(super) async fn stopped() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be watched; stop the process with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

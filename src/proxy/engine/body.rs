@@ -1,0 +1,278 @@
+//! Bodies on their way through: streamed, bounded, without trailers.
+//!
+//! A frame that never comes ends the exchange after the idle limit; more bytes than the limit end it with an error that
+//! the exchange turns into 413. Trailers are dropped in both directions: they are a second header section, and an
+//! identity header must not travel in it.
+
+use std::{
+    cell::Cell,
+    fmt,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::form::Form;
+
+/// Why a body ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The peer sent more than the limit.
+    #[error("body exceeds the limit")]
+    TooLarge,
+    /// The peer was silent for too long.
+    #[error("body stalled")]
+    Stalled,
+    /// The peer closed or broke the framing.
+    #[error("body broke off")]
+    Broken,
+}
+
+/// An incoming body that is passed on frame by frame.
+pub(super) struct Relay {
+    incoming: Incoming,
+    remaining: Option<u64>,
+    stall: Stall,
+    /// Shared with the exchange, which outlives the body and answers 413 where this says so.
+    failure: Rc<Cell<Option<BodyError>>>,
+    passed: u64,
+    is_complete: bool,
+}
+
+/// How a body's way through the gate ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    /// Bytes handed over.
+    pub(super) bytes: u64,
+    /// Every byte was handed over: the connection it came on can serve again.
+    pub(super) is_complete: bool,
+}
+
+impl Relay {
+    /// Passes on `incoming`, at most `limit` bytes of it (`None`: any number).
+    pub(super) fn new(incoming: Incoming, limit: Option<u64>, idle: Duration) -> Self {
+        let failure = Rc::new(Cell::new(None));
+        Self { incoming, remaining: limit, stall: Stall::new(idle), failure, passed: 0, is_complete: false }
+    }
+
+    /// Where the reason of a failure will stand.
+    pub(super) fn failure(&self) -> Rc<Cell<Option<BodyError>>> {
+        Rc::clone(&self.failure)
+    }
+
+    fn ended(&self) -> Ended {
+        Ended { bytes: self.passed, is_complete: self.is_complete || self.incoming.is_end_stream() }
+    }
+
+    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.is_complete = true;
+        Poll::Ready(None)
+    }
+
+    fn fail(&self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.failure.set(Some(error));
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn pass(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let length = data.len() as u64;
+        if let Some(remaining) = &mut self.remaining {
+            match remaining.checked_sub(length) {
+                Some(left) => *remaining = left,
+                None => return self.fail(BodyError::TooLarge),
+            }
+        }
+        self.passed += length;
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                ready!(self.stall.poll(cx));
+                return self.fail(BodyError::Stalled);
+            }
+        };
+        self.stall.moved();
+        match frame {
+            None => self.end(),
+            Some(Err(_)) => self.fail(BodyError::Broken),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.pass(data),
+                Err(_trailers) => self.end(),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("passed", &self.passed).finish_non_exhaustive()
+    }
+}
+
+/// A timer that costs nothing while data flows: it exists only while a frame is awaited.
+struct Stall {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+}
+
+impl Stall {
+    const fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, is_waiting: false }
+    }
+
+    const fn moved(&mut self) {
+        self.is_waiting = false;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = Instant::now() + self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if !self.is_waiting {
+            self.is_waiting = true;
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+/// What goes to the upstream.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// No body.
+    Empty,
+    /// A collected form, sent again byte for byte; its share of the room is free when it is gone.
+    Whole(Form),
+    /// The client's body as it comes.
+    Relayed(Relay),
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(form) if form.bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(form) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut form.bytes))))),
+            Self::Relayed(relay) => Pin::new(relay).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(form) => form.bytes.is_empty(),
+            Self::Relayed(relay) => relay.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(form) => SizeHint::with_exact(form.bytes.len() as u64),
+            Self::Relayed(relay) => relay.size_hint(),
+        }
+    }
+}
+
+/// What goes to the client. `on_end` runs once, when the last byte was handed over or the client went away.
+pub(super) struct Answer {
+    content: Content,
+    on_end: Option<Box<dyn FnOnce(Ended)>>,
+}
+
+enum Content {
+    Own(Bytes, u64),
+    Upstream(Relay),
+}
+
+impl Answer {
+    /// A body of our own.
+    pub(super) fn own(bytes: Bytes, on_end: impl FnOnce(Ended) + 'static) -> Self {
+        let length = bytes.len() as u64;
+        Self { content: Content::Own(bytes, length), on_end: Some(Box::new(on_end)) }
+    }
+
+    /// The upstream's body as it comes.
+    pub(super) fn upstream(relay: Relay, on_end: impl FnOnce(Ended) + 'static) -> Self {
+        Self { content: Content::Upstream(relay), on_end: Some(Box::new(on_end)) }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.content {
+            Content::Own(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Content::Own(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Upstream(relay) => Pin::new(relay).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(bytes, _) => bytes.is_empty(),
+            Content::Upstream(relay) => relay.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Upstream(relay) => relay.size_hint(),
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let ended = match &self.content {
+            Content::Own(_, length) => Ended { bytes: *length, is_complete: true },
+            Content::Upstream(relay) => relay.ended(),
+        };
+        if let Some(on_end) = self.on_end.take() {
+            on_end(ended);
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
+}

@@ -1,0 +1,17 @@
+//! The inline proxy on hyper: sockets in, decisions in the middle, sockets out.
+//!
+//! Everything that knows hyper is in this folder, so that another codec could take its place. One worker a core, each
+//! with a runtime, a listener and upstream connections of its own; the pipeline, the facts and the nonces are shared.
+
+mod body;
+mod connection;
+mod exchange;
+mod form;
+mod pool;
+mod progress;
+mod report;
+mod upgrade;
+
+pub use connection::{Shared, Worker, WorkerSettings};
+pub use form::FormBudget;
+pub use pool::UpstreamSettings;

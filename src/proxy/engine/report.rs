@@ -1,0 +1,155 @@
+//! What is told of a request once it ended: figures and one line.
+//!
+//! The report is written when it is dropped, so a client that hangs up half-way is reported like any other.
+
+use std::{net::IpAddr, rc::Rc, time::Instant};
+
+use http::{HeaderValue, StatusCode, request::Parts};
+
+use super::{body::Ended, connection::Worker};
+use crate::{
+    auth::{rejection::Rejection, time::UnixTime},
+    metrics::{Decision, ReadingLabel},
+    proxy::{
+        access_log::{Line, rfc3339},
+        peer::Peer,
+        pipeline::Notes,
+    },
+};
+
+/// What nginx calls a client that closed before its answer.
+const CLIENT_GONE: u16 = 499;
+
+/// The story of one request.
+pub(super) struct Report {
+    worker: Rc<Worker>,
+    pub(super) request_id: HeaderValue,
+    pub(super) status: StatusCode,
+    /// Kept only where a line will be written.
+    line: Option<Line0>,
+    notes: Notes,
+    refused: Option<&'static str>,
+    began: Instant,
+    decided: Option<Instant>,
+    upstream_answered: Option<Instant>,
+    ended: Option<Ended>,
+}
+
+/// What the head said, copied because the head goes upstream.
+struct Line0 {
+    time: UnixTime,
+    client: IpAddr,
+    method: http::Method,
+    path: String,
+}
+
+impl Report {
+    pub(super) fn start(worker: &Rc<Worker>, head: &Parts, peer: &Peer, now: UnixTime) -> Self {
+        let shared = &worker.shared;
+        shared.metrics.in_flight.inc();
+        let line = shared.access_log.is_on().then(|| Line0 {
+            time: now,
+            client: peer.client(&head.headers, &shared.settings.trusted_proxies),
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+        });
+        Self {
+            worker: Rc::clone(worker),
+            request_id: HeaderValue::from_static(""),
+            status: StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST),
+            line,
+            notes: Notes::default(),
+            refused: None,
+            began: Instant::now(),
+            decided: None,
+            upstream_answered: None,
+            ended: None,
+        }
+    }
+
+    pub(super) fn verdict(&mut self, notes: Notes) {
+        self.notes = notes;
+    }
+
+    pub(super) fn decided(&mut self) {
+        self.decided = Some(Instant::now());
+    }
+
+    pub(super) fn upstream_answered(&mut self) {
+        self.upstream_answered = Some(Instant::now());
+    }
+
+    pub(super) const fn refused(&mut self, rejection: &Rejection) {
+        self.refused = Some(rejection.reason());
+    }
+
+    /// The answer's body ended.
+    pub(super) fn finish(mut self, ended: Ended) {
+        self.ended = Some(ended);
+    }
+
+    fn count(&self) {
+        let metrics = &self.worker.shared.metrics;
+        metrics.in_flight.dec();
+        let decision = Decision {
+            context: self.notes.user_type.as_str(),
+            result: self.result(),
+            reason: self.refused.unwrap_or_else(|| self.notes.method.as_str()),
+        };
+        metrics.decisions.get_or_create(&decision).inc();
+        let decided = self.decided.unwrap_or_else(Instant::now);
+        metrics.auth_seconds.observe((decided - self.began).as_secs_f64());
+        if let Some(answered) = self.upstream_answered {
+            metrics.upstream_seconds.observe((answered - decided).as_secs_f64());
+        }
+        if let Some(reading) = self.notes.reading {
+            metrics.signatures.get_or_create(&ReadingLabel { reading }).inc();
+        }
+        if self.notes.spoofed > 0 {
+            metrics.spoofed.inc();
+        }
+    }
+
+    const fn result(&self) -> &'static str {
+        if self.refused.is_some() { "refused" } else { "forwarded" }
+    }
+
+    fn write(&self, head: &Line0) {
+        let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1000.0;
+        let now = Instant::now();
+        let decided = self.decided.unwrap_or(now);
+        let line = Line {
+            time: rfc3339(head.time),
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            client: head.client.to_string(),
+            method: head.method.as_str(),
+            path: &head.path,
+            status: self.status.as_u16(),
+            decision: self.result(),
+            reason: self.refused.unwrap_or_else(|| self.notes.method.as_str()),
+            cause: self.notes.cause,
+            user_type: self.notes.user_type.as_str(),
+            user_id: self.notes.user_id,
+            auth_method: self.notes.method.as_str(),
+            credential: self.notes.credential.as_ref().and_then(|value| value.to_str().ok()),
+            route: self.notes.route.as_deref(),
+            reading: self.notes.reading,
+            spoofed_headers: self.notes.spoofed,
+            bytes: self.ended.map_or(0, |ended| ended.bytes),
+            is_complete: self.ended.is_some_and(|ended| ended.is_complete),
+            auth_ms: milliseconds(self.began, decided),
+            upstream_ms: self.upstream_answered.map(|answered| milliseconds(decided, answered)),
+            total_ms: milliseconds(self.began, now),
+        };
+        self.worker.shared.access_log.write(&line);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.count();
+        if let Some(head) = self.line.take() {
+            self.write(&head);
+        }
+    }
+}

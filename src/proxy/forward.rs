@@ -1,0 +1,288 @@
+//! Making the request that goes upstream, and the answer that comes back, fit to pass.
+//!
+//! Order matters: connection-level headers go first, so that a `Connection` header can nominate neither ours nor a
+//! credential; then every reserved spelling; then ours are set. The target and the body pass byte for byte. The
+//! `X-Forwarded-*` family is written anew unless a trusted proxy wrote it.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri, Version,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED,
+        HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+    request,
+    uri::PathAndQuery,
+};
+
+use super::{
+    inject::HeaderEdits,
+    peer::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Peer},
+    reserved::Reserved,
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+const REWRITE_URL: HeaderName = HeaderName::from_static("x-rewrite-url");
+
+/// Headers of one connection, never of the next (RFC 9110 section 7.6.1). `Transfer-Encoding` is hyper's to write.
+const HOP_BY_HOP: [HeaderName; 7] =
+    [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// A `Connection` header may not take these away: one side would judge by what the other never sees.
+const NEVER_NOMINATED: [HeaderName; 6] =
+    [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING];
+
+/// Cookies that are credentials: Magento's storefront and back-office sessions.
+const SESSION_COOKIES: [&str; 2] = ["PHPSESSID", "admin"];
+
+/// What happens to a request on its way, the same for each.
+#[derive(Debug)]
+pub struct ForwardRules {
+    /// Whether the upstream sees the client's credentials.
+    pub credentials: Credentials,
+    /// A shared secret that tells the upstream that the request came through us.
+    pub proof: Option<Proof>,
+    /// Names that only we may set.
+    pub reserved: Reserved,
+}
+
+/// What becomes of `Authorization` and session cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    /// They pass unchanged: the upstream authenticates again.
+    Forward,
+    /// They are removed: the upstream lives on our headers.
+    Strip,
+}
+
+/// A header with a shared secret.
+#[derive(Debug)]
+pub struct Proof {
+    /// The header's name.
+    pub header: HeaderName,
+    /// Its value, marked sensitive.
+    pub value: HeaderValue,
+}
+
+impl ForwardRules {
+    /// Turns an admitted request's head into the one that goes upstream.
+    #[must_use]
+    pub fn request(&self, mut head: request::Parts, edits: HeaderEdits, peer: &Peer) -> request::Parts {
+        let HeaderEdits { remove, set } = edits;
+        drop_connection_headers(&mut head.headers);
+        for name in remove {
+            head.headers.remove(name);
+        }
+        head.headers.remove(EXPECT);
+        head.headers.remove(PROXY_AUTHORIZATION);
+        if self.credentials == Credentials::Strip {
+            strip_credentials(&mut head.headers);
+        }
+        describe_client(&mut head.headers, peer);
+        if let Some(Proof { header, value }) = &self.proof {
+            head.headers.insert(header.clone(), value.clone());
+        }
+        for (name, value) in set {
+            head.headers.insert(name, value);
+        }
+        head.uri = origin_form(&head.uri);
+        head.version = Version::HTTP_11;
+        head
+    }
+
+    /// Removes from an answer what belongs to the upstream's connection, and identity headers that it must not echo.
+    pub fn answer(&self, headers: &mut HeaderMap) {
+        drop_connection_headers(headers);
+        for name in self.reserved.among(headers) {
+            headers.remove(name);
+        }
+    }
+}
+
+fn drop_connection_headers(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The headers that `Connection` names as its own.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| !NEVER_NOMINATED.contains(name))
+        .collect()
+}
+
+fn strip_credentials(headers: &mut HeaderMap) {
+    headers.remove(AUTHORIZATION);
+    if !headers.contains_key(COOKIE) {
+        return;
+    }
+    let kept: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|cookie| !cookie.is_empty() && !is_session_cookie(cookie))
+        .collect();
+    let left = kept.join(b"; ".as_slice());
+    headers.remove(COOKIE);
+    if let Ok(value) = HeaderValue::from_bytes(&left)
+        && !left.is_empty()
+    {
+        headers.insert(COOKIE, value);
+    }
+}
+
+fn is_session_cookie(cookie: &[u8]) -> bool {
+    let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    SESSION_COOKIES.iter().any(|session| name == session.as_bytes())
+}
+
+/// Says who the client is; nobody but a trusted proxy may have said it before us.
+fn describe_client(headers: &mut HeaderMap, peer: &Peer) {
+    let is_https = peer.speaks_https(headers);
+    if peer.is_trusted {
+        append_hop(headers, peer);
+    } else {
+        drop_hearsay(headers);
+        headers.insert(FORWARDED_FOR, peer.text.clone());
+    }
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if is_https { "https" } else { "http" }));
+    if !headers.contains_key(FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+fn append_hop(headers: &mut HeaderMap, peer: &Peer) {
+    let mut chain: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    chain.push(peer.text.as_bytes());
+    let joined = HeaderValue::from_bytes(&chain.join(b", ".as_slice()));
+    headers.insert(FORWARDED_FOR, joined.unwrap_or_else(|_| peer.text.clone()));
+}
+
+/// Removes the whole family by its prefix: a new member must not slip through.
+fn drop_hearsay(headers: &mut HeaderMap) {
+    let hearsay: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded")).cloned().collect();
+    for name in hearsay.iter().chain(&[FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL]) {
+        headers.remove(name);
+    }
+}
+
+fn origin_form(target: &Uri) -> Uri {
+    if target.authority().is_none() {
+        return target.clone();
+    }
+    let path = target.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Uri::from(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use http::Request;
+
+    use super::*;
+    use crate::proxy::peer::TrustedProxies;
+
+    fn rules(credentials: Credentials) -> ForwardRules {
+        let proof = Proof {
+            header: HeaderName::from_static("x-gate-proof"),
+            value: HeaderValue::from_static("s3cret"),
+        };
+        let reserved = Reserved::new("X-Auth-", Some(&proof.header));
+        ForwardRules { credentials, proof: Some(proof), reserved }
+    }
+
+    fn sent(headers: &[(&str, &str)], trusted: bool, credentials: Credentials) -> HeaderMap {
+        let mut request = Request::builder().uri("/rest/V1/modules");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let network = if trusted { "127.0.0.0/8" } else { "10.0.0.0/8" };
+        let proxies = TrustedProxies::new(vec![network.parse().unwrap()]);
+        let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), &proxies, false);
+        let rules = rules(credentials);
+        let edits = HeaderEdits {
+            remove: rules.reserved.among(&head.headers),
+            set: vec![(HeaderName::from_static("x-auth-user-type"), HeaderValue::from_static("guest"))],
+        };
+        rules.request(head, edits, &peer).headers
+    }
+
+    #[test]
+    fn connection_cannot_nominate_our_headers_or_a_credential_away() {
+        let headers = sent(
+            &[
+                ("connection", "close, X-Auth-User-Type, Authorization, X-Private"),
+                ("authorization", "Bearer x"),
+                ("x-private", "1"),
+            ],
+            false,
+            Credentials::Forward,
+        );
+        assert_eq!(headers["x-auth-user-type"], "guest");
+        assert_eq!(headers["authorization"], "Bearer x");
+        assert!(!headers.contains_key("x-private"));
+        assert!(!headers.contains_key("connection"));
+    }
+
+    #[test]
+    fn a_spoofed_spelling_never_passes() {
+        let headers = sent(
+            &[("x_auth_user_id", "1"), ("xauthuserid", "1"), ("x-gate-proof", "guess")],
+            false,
+            Credentials::Forward,
+        );
+        assert!(!headers.contains_key("x_auth_user_id"));
+        assert!(!headers.contains_key("xauthuserid"));
+        assert_eq!(headers["x-gate-proof"], "s3cret");
+    }
+
+    #[test]
+    fn stripping_takes_credentials_and_leaves_other_cookies() {
+        let given = [("authorization", "Bearer x"), ("cookie", "a=1; PHPSESSID=s; admin=t; b=2")];
+        let stripped = sent(&given, false, Credentials::Strip);
+        assert!(!stripped.contains_key("authorization"));
+        assert_eq!(stripped["cookie"], "a=1; b=2");
+        let forwarded = sent(&given, false, Credentials::Forward);
+        assert_eq!(forwarded["authorization"], "Bearer x");
+        assert_eq!(forwarded["cookie"], "a=1; PHPSESSID=s; admin=t; b=2");
+        assert!(!sent(&[("cookie", "PHPSESSID=s")], false, Credentials::Strip).contains_key("cookie"));
+    }
+
+    #[test]
+    fn hearsay_of_strangers_is_dropped_and_that_of_trusted_proxies_extended() {
+        let given = [
+            ("host", "shop.example.com"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-prefix", "/admin"),
+            ("forwarded", "for=1.2.3.4"),
+        ];
+        let stranger = sent(&given, false, Credentials::Strip);
+        assert_eq!(stranger["x-forwarded-for"], "127.0.0.1");
+        assert_eq!(stranger["x-forwarded-proto"], "http");
+        assert_eq!(stranger["x-forwarded-host"], "shop.example.com");
+        assert!(!stranger.contains_key("forwarded"));
+        assert!(!stranger.contains_key("x-forwarded-prefix"));
+        let proxy = sent(&given, true, Credentials::Strip);
+        assert_eq!(proxy["x-forwarded-for"], "1.2.3.4, 127.0.0.1");
+        assert_eq!(proxy["x-forwarded-proto"], "https");
+    }
+}

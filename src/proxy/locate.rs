@@ -1,0 +1,250 @@
+//! Where a request leads: which door, which store, which route, and who has to be known there.
+//!
+//! The canonical path is resolved once; everything after it (ACL, log, base string) speaks of the route found here. Nobody
+//! is evaluated on anonymous and unmatched routes unless the configuration asks for it, as in Magento
+//! (MAGENTO_FACTS 5, 6): a bad token there is nobody's business.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::sanitize::Sanitized;
+use crate::{
+    auth::{
+        acl::Resource,
+        oauth1::{Scheme, magento_path},
+        rejection::{Malformation, Rejection},
+        route::{CanonicalPath, Door, RestMatch, Route, RouteTable, StoreView},
+    },
+    store::reference::Reference,
+};
+
+const UNMATCHED: HeaderValue = HeaderValue::from_static("unmatched");
+
+/// Which paths are whose.
+#[derive(Debug)]
+pub struct LocateRules {
+    /// Which paths are authenticated.
+    pub scope: Scope,
+    /// The routes; `None` where no ACL is kept.
+    pub routes: Option<Routes>,
+    /// Whether credentials are looked at on anonymous routes.
+    pub resolves_anonymous: bool,
+    /// Whether paths without a route are refused.
+    pub refuses_unmatched: bool,
+}
+
+/// Which paths are authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Magento's doors: `/rest`, `/graphql`, `/soap`.
+    Magento,
+    /// Every path, matched against the routes as it stands.
+    Everything,
+}
+
+/// The route table with the values that each route needs in headers and log lines.
+#[derive(Debug)]
+pub struct Routes {
+    table: RouteTable,
+    labels: Vec<Labels>,
+}
+
+#[derive(Debug)]
+struct Labels {
+    template: Arc<str>,
+    resource: HeaderValue,
+}
+
+impl Routes {
+    /// Prepares a table.
+    #[must_use]
+    pub fn new(table: RouteTable) -> Self {
+        let labels = table.routes().iter().map(Labels::of).collect();
+        Self { table, labels }
+    }
+}
+
+impl Labels {
+    fn of(route: &Route) -> Self {
+        // The table refuses resource names that are no header value.
+        let resource = HeaderValue::from_str(&route.resource_header).unwrap_or(UNMATCHED);
+        Self { template: route.template.as_str().into(), resource }
+    }
+}
+
+/// Whether somebody has to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evaluation {
+    /// Nobody: credentials are not looked at.
+    Nobody,
+    /// Whoever proves itself is told upstream; a bad proof is a guest.
+    Informative,
+    /// The caller decides the outcome; a bad signature is refused.
+    Required,
+}
+
+/// Where a request leads.
+#[derive(Debug)]
+pub struct Destination<'a> {
+    evaluation: Evaluation,
+    takes_signatures: bool,
+    located: Option<Located<'a>>,
+    labels: Option<&'a Labels>,
+    rules: &'a LocateRules,
+    reference: Option<&'a Reference>,
+}
+
+/// A matched route and where it is asked for.
+#[derive(Debug)]
+pub struct Located<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// The store that the path means.
+    pub store: Option<&'a StoreView>,
+    /// Whether the client spoke HTTPS.
+    pub is_https: bool,
+}
+
+impl<'a> Destination<'a> {
+    /// Whether somebody has to be known here.
+    #[must_use]
+    pub const fn evaluation(&self) -> Evaluation {
+        self.evaluation
+    }
+
+    /// Whether OAuth 1.0a is among the contexts of this door (MAGENTO_AUTH section 1.2).
+    #[must_use]
+    pub const fn takes_signatures(&self) -> bool {
+        self.takes_signatures
+    }
+
+    /// The route, if one matches.
+    #[must_use]
+    pub const fn located(&self) -> Option<&Located<'a>> {
+        self.located.as_ref()
+    }
+
+    /// The value of `Resource`.
+    #[must_use]
+    pub fn resource(&self) -> HeaderValue {
+        self.labels.map_or(UNMATCHED, |labels| labels.resource.clone())
+    }
+
+    /// The matched route's template, for log lines.
+    #[must_use]
+    pub fn template(&self) -> Option<Arc<str>> {
+        self.labels.map(|labels| Arc::clone(&labels.template))
+    }
+
+    /// Whether Magento's reading of the path, which decodes `%2F` and its like, has the same segments and leads to the same
+    /// route (deviation D12).
+    #[must_use]
+    pub fn decoded_path_is_safe(&self, sanitized: &Sanitized<'_>) -> bool {
+        let sent = sanitized.head.uri.path();
+        if !sent.contains('%') {
+            return true;
+        }
+        let decoded = magento_path(sent);
+        let Ok(path) = CanonicalPath::parse(&decoded) else {
+            return false;
+        };
+        path.segments().count() == sanitized.path.segments().count()
+            && self.route_index(sanitized, path) == self.located.as_ref().map(|located| located.route.index)
+    }
+
+    fn route_index(&self, sanitized: &Sanitized<'_>, path: CanonicalPath<'_>) -> Option<u32> {
+        let method = sanitized.head.method.as_str();
+        let routes = self.rules.routes.as_ref()?;
+        if self.rules.scope == Scope::Everything {
+            return routes.table.resolve(method, path).ok()?.map(|route| route.index);
+        }
+        match path.door() {
+            Ok(Door::Rest(rest)) => {
+                let found = RestMatch::find(&self.reference?.scope, &routes.table, method, rest).ok()?;
+                found.route.map(|route| route.index)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Finds out where a request leads.
+///
+/// # Errors
+/// [`Rejection::Malformed`] for a path that leads elsewhere when decoded, [`Rejection::NoRoute`] where unmatched paths are
+/// refused, [`Rejection::StoreUnavailable`] while the stores are not known yet.
+pub(super) fn locate<'a>(
+    rules: &'a LocateRules,
+    sanitized: &Sanitized<'_>,
+    reference: Option<&'a Reference>,
+) -> Result<Destination<'a>, Rejection> {
+    let bare = |evaluation, takes_signatures| Destination {
+        evaluation,
+        takes_signatures,
+        located: None,
+        labels: None,
+        rules,
+        reference,
+    };
+    let door = sanitized.path.door().map_err(Rejection::Malformed)?;
+    match (rules.scope, door) {
+        (Scope::Everything, _) => whole_path(rules, sanitized, bare(Evaluation::Required, true)),
+        (Scope::Magento, Door::Rest(rest)) => {
+            // Magento would cut such a request at the second `/rest` and route what follows.
+            if rest.names_rest_again(sanitized.head.uri.query()) {
+                return Err(Rejection::Malformed(Malformation::AmbiguousPath));
+            }
+            let Some(routes) = &rules.routes else {
+                return Ok(bare(Evaluation::Required, true));
+            };
+            let known = reference.ok_or(Rejection::StoreUnavailable)?;
+            let method = sanitized.head.method.as_str();
+            let found =
+                RestMatch::find(&known.scope, &routes.table, method, rest).map_err(Rejection::Malformed)?;
+            matched(rules, sanitized, (found.route, found.store), bare(Evaluation::Nobody, true))
+        }
+        (Scope::Magento, Door::Graphql) => Ok(bare(Evaluation::Informative, false)),
+        (Scope::Magento, Door::Soap) => Ok(bare(Evaluation::Required, true)),
+        (Scope::Magento, Door::OauthToken | Door::Elsewhere) => Ok(bare(Evaluation::Nobody, false)),
+    }
+}
+
+fn whole_path<'a>(
+    rules: &'a LocateRules,
+    sanitized: &Sanitized<'_>,
+    bare: Destination<'a>,
+) -> Result<Destination<'a>, Rejection> {
+    let Some(routes) = &rules.routes else {
+        return Ok(bare);
+    };
+    let method = sanitized.head.method.as_str();
+    let route = routes.table.resolve(method, sanitized.path).map_err(Rejection::Malformed)?;
+    let store = bare.reference.and_then(|reference| reference.scope.default_store());
+    matched(rules, sanitized, (route, store), bare)
+}
+
+fn matched<'a>(
+    rules: &'a LocateRules,
+    sanitized: &Sanitized<'_>,
+    (route, store): (Option<&'a Route>, Option<&'a StoreView>),
+    bare: Destination<'a>,
+) -> Result<Destination<'a>, Rejection> {
+    let Some(route) = route else {
+        return if rules.refuses_unmatched {
+            Err(Rejection::NoRoute)
+        } else {
+            Ok(Destination { evaluation: Evaluation::Nobody, ..bare })
+        };
+    };
+    let is_anonymous = route.resources.iter().all(|resource| *resource == Resource::Anonymous);
+    let evaluation = match (is_anonymous, rules.resolves_anonymous) {
+        (false, _) => Evaluation::Required,
+        (true, true) => Evaluation::Informative,
+        (true, false) => Evaluation::Nobody,
+    };
+    let labels = rules.routes.as_ref().and_then(|routes| routes.labels.get(route.index as usize));
+    let is_https = sanitized.scheme == Scheme::Https;
+    let located = Some(Located { route, store, is_https });
+    Ok(Destination { evaluation, located, labels, ..bare })
+}

@@ -1,0 +1,17 @@
+//! The way of a request through the gate, a file a stage, in this order: [`sanitize`], [`locate`], [`authenticate`],
+//! [`authorize`], [`limit`], [`inject`], [`forward`], [`access_log`].
+//!
+//! [`pipeline`] names the stages and knows no engine; [`engine`] is the inline proxy on hyper.
+
+pub mod access_log;
+pub mod authenticate;
+pub mod authorize;
+pub mod engine;
+pub mod forward;
+pub mod inject;
+pub mod limit;
+pub mod locate;
+pub mod peer;
+pub mod pipeline;
+pub mod reserved;
+pub mod sanitize;

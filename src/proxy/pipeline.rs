@@ -1,0 +1,174 @@
+//! The way of a request, as one function.
+//!
+//! `decide` names the stages in order and knows no engine, no socket and no store: it answers with an outcome, or says what
+//! it lacks, and whoever called fetches that and asks again. So the same pipeline serves the inline proxy and every other
+//! door. Each stage's result can only be built by that stage, and the next asks for it: a skipped check does not compile.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, request::Parts};
+
+use super::{
+    authenticate::{AuthenticateRules, Authenticated, Stop, authenticate},
+    authorize::{AuthorizeRules, authorize},
+    inject::{HeaderEdits, inject},
+    limit::limit,
+    locate::{LocateRules, locate},
+    peer::Peer,
+    reserved::HeaderNames,
+    sanitize::{SanitizeRules, sanitize},
+};
+use crate::{
+    auth::{
+        identity::{AuthMethod, UserType},
+        rejection::Rejection,
+        time::UnixTime,
+    },
+    store::{
+        facts::{Facts, Lookup},
+        grant::{CredentialKey, Fact},
+        nonces::NonceStore,
+        reference::ReferenceTables,
+    },
+};
+
+/// Decides about requests; `Send + Sync`, shared by all workers.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Rules of the stages, in their order.
+    pub sanitize: SanitizeRules,
+    /// Which paths are whose.
+    pub locate: LocateRules,
+    /// Which proofs count.
+    pub authenticate: AuthenticateRules,
+    /// What happens to those who may not.
+    pub authorize: AuthorizeRules,
+    /// The longest announced body.
+    pub max_body: Option<u64>,
+    /// The names that identity travels under.
+    pub names: HeaderNames,
+    /// What is known of credentials.
+    pub facts: Facts,
+    /// Store views and roles.
+    pub reference: Arc<ReferenceTables>,
+    /// Nonces that were used.
+    pub nonces: Arc<NonceStore>,
+}
+
+/// What the caller fetched so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The answer to [`Step::NeedFacts`].
+    pub fact: Option<&'a Arc<Fact>>,
+    /// The answer to [`Step::NeedForm`].
+    pub form: Option<&'a [u8]>,
+}
+
+/// An outcome, or what it takes to reach one.
+#[derive(Debug)]
+pub enum Step {
+    /// Decided.
+    Done(Verdict),
+    /// The store must be asked about a credential.
+    NeedFacts(CredentialKey, Lookup),
+    /// The form body is signed and must be collected.
+    NeedForm,
+}
+
+/// What was decided, and what to write down about it.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The headers to send upstream, or the refusal.
+    pub outcome: Result<HeaderEdits, Rejection>,
+    /// For log and figures.
+    pub notes: Notes,
+}
+
+/// What log and figures want to know of a decision.
+#[derive(Debug, Clone)]
+pub struct Notes {
+    /// The kind of caller.
+    pub user_type: UserType,
+    /// The caller's id.
+    pub user_id: Option<u32>,
+    /// How the caller was proven.
+    pub method: AuthMethod,
+    /// Why a presented credential did not count, or a denial that was only reported.
+    pub cause: Option<&'static str>,
+    /// The fingerprint of the credential.
+    pub credential: Option<HeaderValue>,
+    /// The matched route's template.
+    pub route: Option<Arc<str>>,
+    /// The reading that verified a signature.
+    pub reading: Option<&'static str>,
+    /// Reserved headers that the client sent.
+    pub spoofed: usize,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self {
+            user_type: UserType::Guest,
+            user_id: None,
+            method: AuthMethod::None,
+            cause: None,
+            credential: None,
+            route: None,
+            reading: None,
+            spoofed: 0,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Decides about a request's head: sanitize, locate, authenticate, authorize, limit, inject.
+    #[must_use]
+    pub fn decide(&self, head: &Parts, peer: &Peer, now: UnixTime, known: Known<'_>) -> Step {
+        let mut notes = Notes::default();
+        let outcome = match self.stages(head, peer, (now, known), &mut notes) {
+            Ok(edits) => Ok(edits),
+            Err(Stop::Refuse(rejection)) => Err(rejection),
+            Err(Stop::NeedFacts(key, lookup)) => return Step::NeedFacts(key, lookup),
+            Err(Stop::NeedForm) => return Step::NeedForm,
+        };
+        Step::Done(Verdict { outcome, notes })
+    }
+
+    fn stages(
+        &self,
+        head: &Parts,
+        peer: &Peer,
+        (now, known): (UnixTime, Known<'_>),
+        notes: &mut Notes,
+    ) -> Result<HeaderEdits, Stop> {
+        let mut sanitized = sanitize(&self.sanitize, head, peer)?;
+        let spoofed = std::mem::take(&mut sanitized.spoofed);
+        notes.spoofed = spoofed.len();
+        let reference = self.reference.current();
+        let reference = reference.as_deref();
+        let destination = locate(&self.locate, &sanitized, reference)?;
+        notes.route = destination.template();
+        let authenticated = authenticate(self, &sanitized, &destination, (now, known))?;
+        note(&authenticated, notes);
+        let permit = authorize(&self.authorize, authenticated, &destination, reference, notes)?;
+        let admitted = limit(permit, spoofed, &head.headers, self.max_body)?;
+        Ok(inject(&self.names, admitted))
+    }
+}
+
+fn note(authenticated: &Authenticated, notes: &mut Notes) {
+    notes.cause = authenticated.cause();
+    notes.reading = authenticated.reading();
+    if let Some(grant) = authenticated.grant() {
+        notes.user_type = grant.context.user_type();
+        notes.user_id = grant.context.user_id();
+        notes.method = grant.method;
+        notes.credential = Some(grant.headers.credential.clone());
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refuse(rejection)
+    }
+}

@@ -1,0 +1,108 @@
+//! The first stage: a request that could mean two things is refused before anything is looked up.
+//!
+//! What passes here has one target, one Host, at most one credential and one canonical path, and its reserved headers
+//! are known by the spelling in which they must be removed. hyper has already answered malformed heads itself; it passes
+//! duplicate and missing Hosts, which are refused here.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    request::Parts,
+};
+
+use super::{peer::Peer, reserved::Reserved};
+use crate::auth::{
+    credential::Credential,
+    oauth1::Scheme,
+    rejection::{Malformation, Rejection},
+    route::CanonicalPath,
+};
+
+/// What the first stage needs to know.
+#[derive(Debug)]
+pub struct SanitizeRules {
+    /// Names that only we may set.
+    pub reserved: Reserved,
+    /// The values of Host that are served; empty serves any.
+    pub hosts: Vec<String>,
+}
+
+/// A request with one meaning; only `sanitize` makes one.
+#[derive(Debug)]
+pub struct Sanitized<'a> {
+    pub(super) head: &'a Parts,
+    pub(super) host: &'a str,
+    pub(super) scheme: Scheme,
+    pub(super) path: CanonicalPath<'a>,
+    pub(super) credential: Credential<'a>,
+    pub(super) spoofed: Vec<HeaderName>,
+}
+
+/// Reads a request's head into its one meaning.
+///
+/// # Errors
+/// [`Rejection::Malformed`] where there is more than one, or none.
+pub(super) fn sanitize<'a>(
+    rules: &SanitizeRules,
+    head: &'a Parts,
+    peer: &Peer,
+) -> Result<Sanitized<'a>, Rejection> {
+    let host = host(rules, head)?;
+    target(head, host)?;
+    framing(&head.headers)?;
+    let credential = credential(&head.headers)?;
+    let path = CanonicalPath::parse(head.uri.path()).map_err(Rejection::Malformed)?;
+    let scheme = if peer.speaks_https(&head.headers) { Scheme::Https } else { Scheme::Http };
+    let spoofed = rules.reserved.among(&head.headers);
+    Ok(Sanitized { head, host, scheme, path, credential, spoofed })
+}
+
+/// The one Host; `hosts` may restrict it.
+fn host<'a>(rules: &SanitizeRules, head: &'a Parts) -> Result<&'a str, Rejection> {
+    let refused = Rejection::Malformed(Malformation::Host);
+    let mut values = head.headers.get_all(HOST).iter();
+    let (Some(Ok(host)), None) = (values.next().map(HeaderValue::to_str), values.next()) else {
+        return Err(refused);
+    };
+    let is_plain = !host.is_empty() && host.bytes().all(is_host_byte);
+    let is_served =
+        rules.hosts.is_empty() || rules.hosts.iter().any(|served| served.eq_ignore_ascii_case(host));
+    if is_plain && is_served { Ok(host) } else { Err(refused) }
+}
+
+/// Letters, digits and the punctuation of names, addresses and ports; no userinfo, path or blank.
+const fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+}
+
+/// A path, or an absolute URI that agrees with Host. `CONNECT`, `TRACE` and `*` have no meaning here.
+fn target(head: &Parts, host: &str) -> Result<(), Rejection> {
+    let agrees = head.uri.authority().is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
+    let is_tunnel = head.method == Method::CONNECT || head.method == Method::TRACE;
+    if agrees && !is_tunnel && head.uri.path().starts_with('/') {
+        Ok(())
+    } else {
+        Err(Rejection::Malformed(Malformation::Target))
+    }
+}
+
+/// One framing: not both, and one length.
+fn framing(headers: &HeaderMap) -> Result<(), Rejection> {
+    let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
+    let encodings = headers.get_all(TRANSFER_ENCODING).iter().count();
+    if lengths + encodings > 1 {
+        return Err(Rejection::Malformed(Malformation::Framing));
+    }
+    Ok(())
+}
+
+/// The one credential (deviation D8).
+fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Rejection> {
+    let refused = Rejection::Malformed(Malformation::AmbiguousAuthorization);
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(Credential::None),
+        (Some(value), None) => Credential::parse(value.as_bytes()).map_err(|_| refused),
+        (Some(_), Some(_)) => Err(refused),
+    }
+}

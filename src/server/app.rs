@@ -1,0 +1,232 @@
+//! A gate that is ready to run.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore};
+use tracing_appender::non_blocking::WorkerGuard;
+
+use super::{
+    chores::Chores,
+    error::BuildError,
+    listener,
+    wire::{self, Files},
+};
+use crate::{
+    admin::AdminState,
+    clock::Clock,
+    config::{self, Config},
+    logging,
+    metrics::Metrics,
+    proxy::{
+        access_log::AccessLog,
+        engine::{FormBudget, Shared},
+        reserved::{BadPrefix, HeaderNames},
+    },
+    store::{
+        cache::FactCache,
+        facts::Facts,
+        nonces::{NonceStore, Recovery},
+        reference::ReferenceTables,
+        sql::SqlStore,
+    },
+};
+
+/// A gate with its listeners bound and its store open.
+#[derive(Debug)]
+pub struct App {
+    pub(super) proxy_address: SocketAddr,
+    pub(super) admin_address: SocketAddr,
+    pub(super) listeners: Vec<std::net::TcpListener>,
+    pub(super) admin_listener: TcpListener,
+    pub(super) admin: AdminState,
+    pub(super) accepts: Arc<AtomicBool>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) chores: Chores,
+    /// Flushes the access log when the gate is gone.
+    pub(super) _log_guard: Option<WorkerGuard>,
+}
+
+impl App {
+    /// Reads what the configuration points to and binds its listeners. Store lookups, chores and the operator's
+    /// listener will live on the current runtime.
+    ///
+    /// # Errors
+    /// Whatever would keep the gate from serving, by the setting that names it.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
+        let files = Files::read(&config)?;
+        let judge = wire::judge(&config)?;
+        let store = wire::open_store(&config, &judge.encryptor).await?;
+        let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
+        report_recovery(&config, nonces.recovery());
+        let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
+        reference.refresh(&store).await?;
+        let metrics = Arc::new(Metrics::new());
+        metrics.store_up.set(1);
+        let lookups = (wire::lookups(&config), Handle::current());
+        let facts = Facts::new(store.clone(), judge, FactCache::new(wire::cache(&config)), lookups);
+        let (access_log, log_guard) = access_log(&config)?;
+        let names = HeaderNames::with_prefix(&config.headers.prefix)?;
+
+        let listeners = bind_proxy(&config)?;
+        let proxy_address = first_address(&listeners, config.listen.proxy)?;
+        let admin_listener = bind_admin(config.listen.admin).await?;
+        let admin_address = admin_listener.local_addr()?;
+        let chores = Chores {
+            store,
+            reference: Arc::clone(&reference),
+            nonces: Arc::clone(&nonces),
+            metrics: Arc::clone(&metrics),
+            clock: clock.clone(),
+            refresh_interval: wire::refresh_interval(&config),
+        };
+        let accepts = Arc::new(AtomicBool::new(true));
+        let admin = AdminState {
+            measure: measure(&metrics, &facts, &nonces, &access_log),
+            metrics: Arc::clone(&metrics),
+            reference: Arc::clone(&reference),
+            accepts: Arc::clone(&accepts),
+        };
+        let shared = Arc::new(Shared {
+            settings: wire::workers(&config, &names),
+            pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
+            facts,
+            forward: wire::forward(&config),
+            forms: FormBudget::new(config.forms.budget, config.forms.max),
+            connections: Arc::new(Semaphore::new(config.listen.max_connections)),
+            clock,
+            metrics,
+            access_log,
+        });
+        Ok(Self {
+            proxy_address,
+            admin_address,
+            listeners,
+            admin_listener,
+            admin,
+            accepts,
+            shared,
+            chores,
+            _log_guard: log_guard,
+        })
+    }
+
+    /// Reads what the configuration points to, and leaves everything as it is.
+    ///
+    /// # Errors
+    /// As [`App::build`], except for listeners and the nonce journal, which a running gate holds.
+    pub async fn examine(config: &Config) -> Result<(), BuildError> {
+        Files::read(config)?;
+        let judge = wire::judge(config)?;
+        let store = wire::open_store(config, &judge.encryptor).await?;
+        store.reference().await?;
+        HeaderNames::with_prefix(&config.headers.prefix)?;
+        store.close().await;
+        Ok(())
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub const fn proxy_address(&self) -> SocketAddr {
+        self.proxy_address
+    }
+
+    /// Where operators connect.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The store that the gate reads.
+    #[must_use]
+    pub const fn store(&self) -> &SqlStore {
+        &self.chores.store
+    }
+}
+
+impl From<BadPrefix> for BuildError {
+    fn from(error: BadPrefix) -> Self {
+        Self::System(std::io::Error::other(error))
+    }
+}
+
+fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), BuildError> {
+    match &config.log.access {
+        config::AccessLog::Off => Ok((AccessLog::off(), None)),
+        config::AccessLog::Stdout => {
+            let (writer, guard) = logging::lines_to_stdout();
+            Ok((AccessLog::to(writer), Some(guard)))
+        }
+        config::AccessLog::File(path) => {
+            let (writer, guard) = logging::lines_to_file(path)
+                .map_err(|source| BuildError::AccessLog { path: path.clone(), source })?;
+            Ok((AccessLog::to(writer), Some(guard)))
+        }
+    }
+}
+
+fn bind_proxy(config: &Config) -> Result<Vec<std::net::TcpListener>, BuildError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = config.listen.workers.map_or(cores, usize::from);
+    let address = config.listen.proxy;
+    listener::bind(address, count).map_err(|source| BuildError::Bind {
+        what: "listen.proxy",
+        address,
+        source,
+    })
+}
+
+fn first_address(
+    listeners: &[std::net::TcpListener],
+    configured: SocketAddr,
+) -> Result<SocketAddr, BuildError> {
+    Ok(listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr)?)
+}
+
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    TcpListener::bind(address).await.map_err(|source| BuildError::Bind {
+        what: "listen.admin",
+        address,
+        source,
+    })
+}
+
+/// What brings the gauges up to date before they are shown.
+fn measure(
+    metrics: &Arc<Metrics>,
+    facts: &Facts,
+    nonces: &Arc<NonceStore>,
+    access_log: &AccessLog,
+) -> Arc<dyn Fn() + Send + Sync> {
+    let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (metrics, facts, nonces) = (Arc::clone(metrics), facts.clone(), Arc::clone(nonces));
+    let access_log = access_log.clone();
+    Arc::new(move || {
+        let (grants, refusals) = facts.cache().len();
+        metrics.cached_grants.set(gauge(grants));
+        metrics.cached_refusals.set(gauge(refusals));
+        metrics.nonces.set(gauge(nonces.len() as u64));
+        metrics.log_lines_dropped.set(gauge(access_log.dropped()));
+    })
+}
+
+fn report_recovery(config: &Config, recovery: Recovery) {
+    let Recovery { restored, expired, corrupt, torn, quarantined_until } = recovery;
+    if config.nonces.journal.is_none() {
+        tracing::warn!(
+            "nonces.journal is off: signatures of the last minutes can be replayed after a restart"
+        );
+    }
+    if corrupt > 0 {
+        tracing::error!(corrupt, "nonce records could not be read; their signatures can be replayed");
+    }
+    if let Some(until) = quarantined_until {
+        let until = until.seconds();
+        tracing::warn!(until, "the host crashed: signatures with a timestamp up to this second are refused");
+    }
+    if restored + expired + torn > 0 {
+        tracing::info!(restored, expired, torn, "nonce journal read");
+    }
+}

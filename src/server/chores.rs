@@ -1,0 +1,86 @@
+//! What goes on beside the requests: reading the small tables again, syncing the nonce journal.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::MissedTickBehavior};
+
+use crate::{
+    clock::Clock,
+    metrics::Metrics,
+    store::{nonces::NonceStore, reference::ReferenceTables, sql::SqlStore},
+};
+
+/// How much a host's crash may forget of the nonce journal; the store's quarantine rule counts on it.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the chores work on.
+#[derive(Debug, Clone)]
+pub(super) struct Chores {
+    pub(super) store: SqlStore,
+    pub(super) reference: Arc<ReferenceTables>,
+    pub(super) nonces: Arc<NonceStore>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    pub(super) refresh_interval: Duration,
+}
+
+impl Chores {
+    /// Starts the chores on the current runtime; they end when `drain` turns true.
+    pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
+        tokio::spawn(self.clone().refresh_tables(drain.clone()));
+        tokio::spawn(self.clone().sync_nonces(drain.clone()));
+    }
+
+    async fn refresh_tables(self, mut drain: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(self.refresh_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.refresh_once().await,
+                () = ended(&mut drain) => return,
+            }
+        }
+    }
+
+    /// Tables known so far stay in force while the store is away.
+    async fn refresh_once(&self) {
+        let was_up = self.metrics.store_up.get() == 1;
+        match self.reference.refresh(&self.store).await {
+            Ok(is_changed) => {
+                self.metrics.store_up.set(1);
+                if !was_up || is_changed {
+                    tracing::info!(is_changed, "stores, roles and rules read");
+                }
+            }
+            Err(error) => {
+                self.metrics.store_up.set(0);
+                if was_up || self.reference.current().is_none() {
+                    tracing::warn!(error = %error, "stores, roles and rules cannot be read");
+                }
+            }
+        }
+    }
+
+    async fn sync_nonces(self, mut drain: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(SYNC_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = ended(&mut drain) => return,
+            }
+            let nonces = Arc::clone(&self.nonces);
+            let now = self.clock.now();
+            match tokio::task::spawn_blocking(move || nonces.sync(now)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = %error, "the nonce journal cannot be synced"),
+                Err(error) => tracing::error!(error = %error, "the nonce journal's thread broke"),
+            }
+        }
+    }
+}
+
+/// Completes when the gate drains. The guard that `wait_for` returns must not live across an await.
+async fn ended(drain: &mut watch::Receiver<bool>) {
+    let _ = drain.wait_for(|is_draining| *is_draining).await;
+}

@@ -1,0 +1,81 @@
+//! Why the gate does not start.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use crate::{
+    auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
+    store::{StoreError, nonces::NonceError},
+};
+
+/// What is wrong with the world that a configuration points to.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A file cannot be read.
+    #[error("{what}: cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The setting that names it.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The resource tree is no tree.
+    #[error("acl.tree: {}: {source}", path.display())]
+    Tree {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: AclError,
+    },
+    /// The routes are no routes.
+    #[error("acl.routes: {}: {source}", path.display())]
+    Routes {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: RouteError,
+    },
+    /// The crypt key cannot be used.
+    #[error("magento.crypt_key: {0}")]
+    CryptKey(#[from] CryptKeysError),
+    /// The newest crypt key cannot encrypt.
+    #[error("magento.crypt_key: {0}")]
+    UnusableKey(#[from] UnusableKey),
+    /// No stored secret opens with the configured keys.
+    #[error(
+        "magento.crypt_key: none of the {consumers} consumer secrets in the store decrypts with it; \
+         give the key of the installation that wrote them"
+    )]
+    WrongKey {
+        /// How many there are.
+        consumers: usize,
+    },
+    /// The store cannot be opened.
+    #[error("store.url: {0}")]
+    Store(#[from] StoreError),
+    /// The nonce journal cannot be opened.
+    #[error("nonces.journal: {0}")]
+    Nonces(#[from] NonceError),
+    /// An address cannot be bound.
+    #[error("{what}: cannot listen on {address}: {source}")]
+    Bind {
+        /// The setting that names it.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The access log cannot be opened.
+    #[error("log.access: cannot write {}: {source}", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A thread or runtime cannot be started.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}

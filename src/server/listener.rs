@@ -1,0 +1,41 @@
+//! Binding the proxy's port once per worker.
+
+use std::{io, net::SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+/// Connections that the kernel holds while workers are busy.
+const BACKLOG: i32 = 4096;
+
+/// Binds `count` listeners to one address, spread by the kernel (`SO_REUSEPORT`). Port 0 is chosen once.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let first = bind_one(address)?;
+    let chosen = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..count {
+        listeners.push(bind_one(chosen)?);
+    }
+    Ok(listeners)
+}
+
+/// Hands a bound listener to the current runtime.
+///
+/// # Errors
+/// When the runtime cannot watch it.
+pub(super) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    TcpListener::from_std(listener)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,15 @@
+//! Where the parts meet: a configuration becomes a running gate.
+//!
+//! [`App::build`] reads every file, opens the store and the nonce journal and binds the listeners, so that whatever is
+//! wrong is said before the first request. [`App::run`] starts a thread a worker and the chores, and ends them in
+//! order: readiness first, then the listeners, then requests under way, then the journal.
+
+mod app;
+mod chores;
+mod error;
+mod listener;
+mod run;
+mod wire;
+
+pub use app::App;
+pub use error::BuildError;

@@ -1,0 +1,72 @@
+//! Running what was built, and ending it in order.
+
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
+};
+
+use tokio::{sync::watch, task::LocalSet};
+
+use super::{app::App, listener};
+use crate::{
+    admin,
+    proxy::engine::{Shared, Worker},
+};
+
+impl App {
+    /// Serves until `stop` completes, then drains.
+    ///
+    /// # Errors
+    /// When a thread or a runtime cannot be started; requests are refused by the kernel then, never half served.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let (drain, draining) = watch::channel(false);
+        self.chores.start(&draining);
+        let (end_admin, mut admin_ends) = watch::channel(false);
+        let admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, async move {
+            let _ = admin_ends.wait_for(|ends| *ends).await;
+        }));
+        let mut workers = Vec::with_capacity(self.listeners.len());
+        for (number, listener) in self.listeners.into_iter().enumerate() {
+            workers.push(start_worker(number, listener, &self.shared, draining.clone())?);
+        }
+        tracing::info!(proxy = %self.proxy_address, admin = %self.admin_address, workers = workers.len(), "serving");
+
+        stop.await;
+        tracing::info!("draining");
+        self.accepts.store(false, Ordering::Release);
+        let _ = drain.send(true);
+        let joined = tokio::task::spawn_blocking(move || workers.into_iter().try_for_each(join)).await;
+        let _ = end_admin.send(true);
+        let _ = admin.await;
+        if let Err(error) = self.chores.nonces.close() {
+            tracing::error!(error = %error, "the nonce journal cannot be closed");
+        }
+        self.chores.store.close().await;
+        tracing::info!("stopped");
+        joined.map_err(io::Error::other)?
+    }
+}
+
+/// A thread with a runtime of its own: nothing that waits elsewhere can stall it.
+fn start_worker(
+    number: usize,
+    socket: std::net::TcpListener,
+    shared: &Arc<Shared>,
+    draining: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, async move {
+            let listener = listener::adopt(socket)?;
+            Worker::new(shared).serve(listener, draining).await;
+            Ok(())
+        })
+    })
+}
+
+fn join(worker: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    worker.join().map_err(|_panic| io::Error::other("a worker panicked"))?
+}

@@ -1,0 +1,277 @@
+//! From settings to parts: each function turns one topic of the configuration into what a stage needs.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::error::BuildError;
+use crate::{
+    auth::{
+        acl::AclTree,
+        crypt_keys::CryptKeys,
+        encryptor::Encryptor,
+        jwt::{JwtAlgorithm, JwtVerifier},
+        oauth1::{Reading, Readings, Scheme, SignatureMethod, SignatureMethods, TimestampWindow},
+        route::{AccountShare, RouteTable},
+        secret::Secret,
+    },
+    config::{self, Config},
+    proxy::{
+        authenticate::AuthenticateRules,
+        authorize::{AclMode, AuthorizeRules},
+        engine::{UpstreamSettings, WorkerSettings},
+        forward::{Credentials, ForwardRules, Proof},
+        locate::{LocateRules, Routes, Scope},
+        peer::TrustedProxies,
+        pipeline::Pipeline,
+        reserved::{HeaderNames, Reserved},
+        sanitize::SanitizeRules,
+    },
+    reply::{Refusals, Style},
+    store::{
+        cache::CacheSettings,
+        facts::{Facts, LookupSettings},
+        judge::Judge,
+        nonces::{NonceSettings, NonceStore},
+        reference::{ReferenceSettings, ReferenceTables},
+        sql::SqlStore,
+    },
+};
+
+/// A changed role is noticed within this time at the latest, whatever the cache is set to.
+const SLOWEST_REFRESH: Duration = Duration::from_secs(5);
+
+/// What was read from files.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) tree: Arc<AclTree>,
+    pub(super) routes: Option<RouteTable>,
+}
+
+impl Files {
+    /// Reads the resource tree and the routes.
+    pub(super) fn read(config: &Config) -> Result<Self, BuildError> {
+        let (config::AclMode::Enforce(files) | config::AclMode::Report(files)) = &config.acl.mode else {
+            return Ok(Self { tree: Arc::new(empty_tree()?), routes: None });
+        };
+        let text = read("acl.tree", &files.tree)?;
+        let tree = AclTree::from_json(&text)
+            .map_err(|source| BuildError::Tree { path: files.tree.clone(), source })?;
+        let text = read("acl.routes", &files.routes)?;
+        let routes = match config.scope.authenticate {
+            config::Authenticate::Magento => RouteTable::from_json(&text, &tree),
+            config::Authenticate::Everything => RouteTable::from_json_for_whole_paths(&text, &tree),
+        };
+        let routes = routes.map_err(|source| BuildError::Routes { path: files.routes.clone(), source })?;
+        Ok(Self { tree: Arc::new(tree), routes: Some(routes) })
+    }
+}
+
+fn read(what: &'static str, path: &Path) -> Result<String, BuildError> {
+    fs::read_to_string(path).map_err(|source| BuildError::Unreadable { what, path: path.to_owned(), source })
+}
+
+/// The tree of a gate that checks nothing.
+fn empty_tree() -> Result<AclTree, BuildError> {
+    AclTree::from_json("[]").map_err(|source| BuildError::Tree { path: "(empty)".into(), source })
+}
+
+/// Opens the store and makes sure that its secrets open with the configured key.
+pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result<SqlStore, BuildError> {
+    let store = SqlStore::open(&config.store.database.url()).await?;
+    let secrets = store.some_consumer_secrets().await?;
+    let opened = secrets.iter().filter(|secret| encryptor.decrypt(secret.expose()).is_ok()).count();
+    if opened == 0 && !secrets.is_empty() {
+        return Err(BuildError::WrongKey { consumers: secrets.len() });
+    }
+    if opened < secrets.len() {
+        let unreadable = secrets.len() - opened;
+        tracing::warn!(unreadable, "consumer secrets do not decrypt; their integrations are refused");
+    }
+    Ok(store)
+}
+
+/// What judges the store's rows.
+pub(super) fn judge(config: &Config) -> Result<Judge, BuildError> {
+    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
+    let algorithm = match config.magento.jwt_algorithm {
+        config::JwtAlgorithm::Hs256 => JwtAlgorithm::Hs256,
+        config::JwtAlgorithm::Hs384 => JwtAlgorithm::Hs384,
+        config::JwtAlgorithm::Hs512 => JwtAlgorithm::Hs512,
+    };
+    Ok(Judge {
+        encryptor: Encryptor::new(&keys)?,
+        jwt: JwtVerifier::new(&keys, algorithm),
+        integration_as_bearer: config.magento.integration_as_bearer,
+        customer_token_lifetime: config.magento.customer_token_lifetime,
+        admin_token_lifetime: config.magento.admin_token_lifetime,
+        fingerprint_key: fingerprint_key(&keys),
+    })
+}
+
+/// Derived from the crypt key, so that every replica gives a credential the same fingerprint.
+fn fingerprint_key(keys: &CryptKeys) -> Secret<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(keys.newest().configured().expose().as_bytes())
+        .expect("HMAC takes keys of any length");
+    mac.update(b"portcullis credential fingerprint");
+    Secret::new(mac.finalize().into_bytes().into())
+}
+
+/// The stages of a decision.
+pub(super) fn pipeline(
+    config: &Config,
+    (routes, names): (Option<RouteTable>, HeaderNames),
+    facts: &Facts,
+    (reference, nonces): (Arc<ReferenceTables>, Arc<NonceStore>),
+) -> Pipeline {
+    Pipeline {
+        sanitize: sanitize(config),
+        locate: locate(config, routes),
+        authenticate: authenticate(config),
+        authorize: authorize(config),
+        max_body: config.listen.max_body,
+        names,
+        facts: facts.clone(),
+        reference,
+        nonces,
+    }
+}
+
+fn reserved(config: &Config) -> Reserved {
+    Reserved::new(&config.headers.prefix, config.upstream.proof.as_ref().map(|proof| proof.header()))
+}
+
+fn sanitize(config: &Config) -> SanitizeRules {
+    let hosts = config.listen.hosts.iter().map(ToString::to_string).collect();
+    SanitizeRules { reserved: reserved(config), hosts }
+}
+
+fn locate(config: &Config, routes: Option<RouteTable>) -> LocateRules {
+    LocateRules {
+        scope: match config.scope.authenticate {
+            config::Authenticate::Magento => Scope::Magento,
+            config::Authenticate::Everything => Scope::Everything,
+        },
+        routes: routes.map(Routes::new),
+        resolves_anonymous: config.acl.anonymous == config::Anonymous::Resolve,
+        refuses_unmatched: config.acl.unmatched == config::Unmatched::Refuse,
+    }
+}
+
+fn authenticate(config: &Config) -> AuthenticateRules {
+    let oauth = &config.oauth;
+    let signature_methods = oauth.signature_methods.iter().map(|method| match method {
+        config::SignatureMethod::HmacSha256 => SignatureMethod::HmacSha256,
+        config::SignatureMethod::HmacSha1 => SignatureMethod::HmacSha1,
+    });
+    let readings = oauth.readings.iter().map(|reading| match reading {
+        config::Reading::Rfc5849 => Reading::Rfc5849,
+        config::Reading::Magento => Reading::Magento,
+    });
+    let origin = oauth.origin.as_ref().map(|origin| {
+        let scheme = match origin.scheme {
+            config::Scheme::Http => Scheme::Http,
+            config::Scheme::Https => Scheme::Https,
+        };
+        (scheme, origin.authority.to_string())
+    });
+    AuthenticateRules {
+        signature_methods: signature_methods.collect::<SignatureMethods>(),
+        window: TimestampWindow { past: oauth.timestamp_window, future: oauth.future_window },
+        readings: Readings::in_order(&readings.collect::<Vec<_>>()).unwrap_or_default(),
+        origin,
+    }
+}
+
+const fn authorize(config: &Config) -> AuthorizeRules {
+    let mode = match config.acl.mode {
+        config::AclMode::Enforce(_) => AclMode::Enforce,
+        config::AclMode::Report(_) => AclMode::Report,
+        config::AclMode::Off => AclMode::Off,
+    };
+    AuthorizeRules { mode }
+}
+
+pub(super) fn forward(config: &Config) -> ForwardRules {
+    ForwardRules {
+        credentials: match config.upstream.credentials {
+            config::Credentials::Strip => Credentials::Strip,
+            config::Credentials::Forward => Credentials::Forward,
+        },
+        proof: config
+            .upstream
+            .proof
+            .as_ref()
+            .map(|proof| Proof { header: proof.header().clone(), value: proof.value() }),
+        reserved: reserved(config),
+    }
+}
+
+pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
+    let config::Listen { header_timeout, idle_timeout, max_header_bytes, max_headers, max_body, .. } =
+        config.listen;
+    WorkerSettings {
+        header_timeout,
+        idle_timeout,
+        max_header_bytes,
+        max_headers,
+        max_body,
+        drain_timeout: config.listen.drain_timeout,
+        replies: Refusals {
+            style: match config.replies {
+                config::Replies::Magento => Style::Magento,
+                config::Replies::Problem => Style::Problem,
+            },
+            header: names.refused.clone(),
+        },
+        trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
+        upstream: UpstreamSettings {
+            address: config.upstream.address.with_port(80),
+            connect_timeout: config.upstream.connect_timeout,
+            response_timeout: config.upstream.response_timeout,
+            idle_timeout: config.upstream.idle_timeout,
+            max_idle: config.upstream.max_idle,
+        },
+    }
+}
+
+pub(super) const fn cache(config: &Config) -> CacheSettings {
+    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale } = config.cache;
+    CacheSettings {
+        entries: entries as u64,
+        ttl,
+        negative_entries: negative_entries as u64,
+        negative_ttl,
+        max_stale,
+    }
+}
+
+pub(super) const fn lookups(config: &Config) -> LookupSettings {
+    LookupSettings { timeout: config.store.lookup_timeout, max_concurrent: config.store.max_lookups }
+}
+
+pub(super) fn nonces(config: &Config) -> NonceSettings {
+    NonceSettings {
+        past: config.oauth.timestamp_window,
+        future: config.oauth.future_window,
+        max: config.nonces.max,
+        journal: config.nonces.journal.clone(),
+    }
+}
+
+pub(super) fn reference(config: &Config, tree: &Arc<AclTree>) -> ReferenceSettings {
+    ReferenceSettings {
+        tree: Arc::clone(tree),
+        account_share: match config.magento.account_share {
+            config::AccountShare::Website => AccountShare::PerWebsite,
+            config::AccountShare::Global => AccountShare::Global,
+        },
+        acl_max: config.headers.acl_max,
+    }
+}
+
+/// How often the small tables are read again.
+pub(super) fn refresh_interval(config: &Config) -> Duration {
+    config.cache.ttl.clamp(Duration::from_secs(1), SLOWEST_REFRESH)
+}

@@ -1,0 +1,116 @@
+//! One recorded exchange, and what the gate made of it.
+
+use serde_json::Value;
+
+use crate::support::{
+    gate::Gate,
+    upstream::Upstream,
+    wire::{Message, exchange},
+};
+
+/// A recorded request and what Magento did.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) time: i64,
+    pub(crate) integration_as_bearer: bool,
+    request: Vec<u8>,
+    expect: Value,
+}
+
+/// What the gate did.
+pub(crate) struct Outcome {
+    answer: Message,
+    forwarded: Option<Message>,
+}
+
+impl Case {
+    /// The cases of a topic, in order of time.
+    pub(crate) fn of_topic(topic: &str) -> Vec<Self> {
+        let path = format!("{}/tests/corpus/{topic}.json", env!("CARGO_MANIFEST_DIR"));
+        let recorded: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut cases: Vec<Self> = recorded.iter().filter_map(Self::read).collect();
+        cases.sort_by_key(|case| case.time);
+        cases
+    }
+
+    /// A case with one request; recordings of races have none and are tested on their own.
+    fn read(recorded: &Value) -> Option<Self> {
+        let request = recorded.get("request")?;
+        let name = recorded["name"].as_str()?.to_owned();
+        let version = if name.ends_with("/http10") { "1.0" } else { "1.1" };
+        let method = request["method"].as_str()?;
+        let mut bytes = format!("{method} {} HTTP/{version}\r\n", request["target"].as_str()?).into_bytes();
+        for pair in request["headers"].as_array()? {
+            bytes.extend(format!("{}: {}\r\n", pair[0].as_str()?, pair[1].as_str()?).bytes());
+        }
+        bytes.extend(b"\r\n");
+        bytes.extend(request["body"].as_str().unwrap_or_default().bytes());
+        let flag = &recorded["preconditions"]["config"]["oauth/consumer/enable_integration_as_bearer"];
+        Some(Self {
+            name,
+            time: recorded["time"].as_i64()?,
+            integration_as_bearer: *flag == "1",
+            request: bytes,
+            expect: recorded["expect"].clone(),
+        })
+    }
+
+    /// What differs from the recording, if anything.
+    pub(crate) fn difference(&self, outcome: &Outcome) -> Option<String> {
+        match self.expect["kind"].as_str()? {
+            "reply" => self.reply_differs(outcome),
+            "forward" => self.context_differs(outcome),
+            "magento_fault" if outcome.answer.status() >= 500 => Some("a fault became a fault".to_owned()),
+            "magento_fault" => None,
+            kind => Some(format!("kind {kind} is not replayed here")),
+        }
+    }
+
+    fn reply_differs(&self, outcome: &Outcome) -> Option<String> {
+        let expected = (
+            self.expect["status"].as_u64().unwrap_or_default(),
+            self.expect["content_type"].as_str().unwrap_or_default().to_owned(),
+            self.expect["body"].as_str().unwrap_or_default().to_owned(),
+        );
+        let given = (
+            u64::from(outcome.answer.status()),
+            outcome.answer.header("content-type").unwrap_or_default(),
+            outcome.answer.text(),
+        );
+        (outcome.forwarded.is_some() || expected != given)
+            .then(|| format!("Magento answered {} {}", expected.0, expected.2))
+    }
+
+    fn context_differs(&self, outcome: &Outcome) -> Option<String> {
+        let Some(forwarded) = &outcome.forwarded else {
+            return Some(format!("Magento forwarded, context {}", self.expect["context"]));
+        };
+        let context = &self.expect["context"];
+        let number = context["user_type"].as_u64()?;
+        let user_type = ["integration", "admin", "customer", "guest"][number as usize - 1];
+        let id = context["user_id"].as_u64().filter(|id| *id > 0).map(|id| id.to_string());
+        let given = (forwarded.header("x-auth-user-type"), forwarded.header("x-auth-user-id"));
+        (given != (Some(user_type.to_owned()), id)).then(|| format!("Magento's context is {context}"))
+    }
+}
+
+impl Outcome {
+    /// Sends a case through the gate.
+    pub(crate) fn of(case: &Case, gate: &Gate, upstream: &Upstream) -> Self {
+        let answer = exchange(gate.proxy, &case.request);
+        let mut seen = upstream.take();
+        assert!(seen.len() <= 1, "{}: one request is forwarded once", case.name);
+        Self { answer, forwarded: seen.pop() }
+    }
+
+    /// What happened, in a word or two: `forward guest`, `401 resource_denied`.
+    pub(crate) fn class(&self) -> String {
+        match &self.forwarded {
+            Some(request) => format!("forward {}", request.header("x-auth-user-type").unwrap_or_default()),
+            None => {
+                let reason = self.answer.header("x-auth-refused").unwrap_or_else(|| "hyper".to_owned());
+                format!("{} {reason}", self.answer.status())
+            }
+        }
+    }
+}

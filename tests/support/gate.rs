@@ -1,0 +1,228 @@
+//! A real gate on free ports: configuration, SQLite file, listeners and threads as `portcullis serve` has them.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use portcullis::{
+    auth::time::UnixTime,
+    clock::Clock,
+    config::Config,
+    server::{App, BuildError},
+    store::sql::SqlStore,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::fixture;
+
+/// The crypt key of the recordings.
+pub(crate) const CRYPT_KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// A running gate; dropping it drains and stops it.
+pub(crate) struct Gate {
+    pub(crate) proxy: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) folder: PathBuf,
+    time: Arc<AtomicI64>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+    _kept: Option<TempDir>,
+}
+
+/// How a gate is set up.
+pub(crate) struct Setup {
+    upstream: SocketAddr,
+    sections: Vec<(&'static str, String)>,
+    fixtures: Vec<&'static str>,
+    time: i64,
+    folder: Option<PathBuf>,
+}
+
+impl Setup {
+    /// A gate in front of `upstream`, its store seeded from the recordings' fixture.
+    pub(crate) fn before(upstream: SocketAddr) -> Self {
+        Self {
+            upstream,
+            sections: Vec::new(),
+            fixtures: vec!["fixture.json"],
+            time: 1_795_248_000,
+            folder: None,
+        }
+    }
+
+    /// Adds lines to a section of the configuration.
+    pub(crate) fn with(mut self, section: &'static str, lines: &str) -> Self {
+        self.sections.push((section, lines.to_owned()));
+        self
+    }
+
+    /// Seeds the store with another file of rows as well.
+    pub(crate) fn seeded(mut self, fixture: &'static str) -> Self {
+        self.fixtures.push(fixture);
+        self
+    }
+
+    /// Sets the gate's clock.
+    pub(crate) const fn at(mut self, seconds: i64) -> Self {
+        self.time = seconds;
+        self
+    }
+
+    /// Keeps the store and the journal of an earlier gate.
+    pub(crate) fn in_folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// The configuration file's text.
+    pub(crate) fn toml(&self) -> String {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let mut sections: Vec<(&str, String)> = vec![
+            ("listen", "proxy = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nworkers = 2\n".to_owned()),
+            ("upstream", format!("url = \"http://{}\"\n", self.upstream)),
+            ("store", "url = \"sqlite://portcullis.db\"\n".to_owned()),
+            ("magento", format!("crypt_key = \"{CRYPT_KEY}\"\n")),
+            (
+                "acl",
+                format!(
+                    "tree = \"{root}/config/magento/acl.json\"\nroutes = \"{root}/config/magento/webapi_routes.json\"\n"
+                ),
+            ),
+            ("log", "level = \"warn\"\n".to_owned()),
+        ];
+        if !self.sections.iter().any(|(name, lines)| *name == "log" && lines.contains("access")) {
+            sections.last_mut().unwrap().1.push_str("access = \"off\"\n");
+        }
+        for (name, lines) in &self.sections {
+            match sections.iter_mut().find(|(known, _)| known == name) {
+                Some((_, text)) => *text = overridden(text, lines),
+                None => sections.push((name, format!("{lines}\n"))),
+            }
+        }
+        sections.iter().map(|(name, lines)| format!("[{name}]\n{lines}\n")).collect()
+    }
+
+    /// Starts the gate.
+    pub(crate) fn start(self) -> Gate {
+        self.try_start().unwrap_or_else(|error| panic!("the gate starts: {error}"))
+    }
+
+    /// Starts the gate, or says why it does not.
+    pub(crate) fn try_start(self) -> Result<Gate, BuildError> {
+        let kept = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
+        let folder = self.folder.clone().unwrap_or_else(|| kept.as_ref().unwrap().path().to_owned());
+        let config = Config::from_toml(&self.toml(), &folder).unwrap_or_else(|errors| panic!("{errors}"));
+        let time = Arc::new(AtomicI64::new(self.time));
+        let (report, reported) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let clock = {
+            let time = Arc::clone(&time);
+            Clock::given(move || UnixTime::from_seconds(time.load(Ordering::SeqCst)))
+        };
+        let is_fresh = self.folder.is_none();
+        let (fixtures, database) = (self.fixtures, folder.join("portcullis.db"));
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let seeds = if is_fresh { Some((database, fixtures)) } else { None };
+            runtime.unwrap().block_on(run(config, clock, seeds, (report, stopped)));
+        });
+        let (proxy, admin) = reported.recv().expect("the gate reports")?;
+        Ok(Gate { proxy, admin, folder, time, stop: Some(stop), thread: Some(thread), _kept: kept })
+    }
+}
+
+/// Where a gate listens: clients, operators.
+type Started = Result<(SocketAddr, SocketAddr), BuildError>;
+
+/// Builds and runs a gate; says where it listens, or why it does not.
+async fn run(
+    config: Config,
+    clock: Clock,
+    seeds: Option<(PathBuf, Vec<&'static str>)>,
+    (report, stopped): (mpsc::Sender<Started>, oneshot::Receiver<()>),
+) {
+    if let Some((database, fixtures)) = seeds {
+        seed(&database, &fixtures).await;
+    }
+    match App::build(config, clock).await {
+        Ok(app) => {
+            report.send(Ok((app.proxy_address(), app.admin_address()))).unwrap();
+            let stop = async {
+                let _ = stopped.await;
+            };
+            app.run(stop).await.unwrap();
+        }
+        Err(error) => report.send(Err(error)).unwrap(),
+    }
+}
+
+/// The section's lines with those keys replaced that `lines` names.
+fn overridden(text: &str, lines: &str) -> String {
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+    let replaced: Vec<String> = lines.lines().map(key).collect();
+    let kept = text.lines().filter(|line| !replaced.contains(&key(line)));
+    kept.chain(lines.lines()).map(|line| format!("{}\n", line.trim())).collect()
+}
+
+async fn seed(database: &Path, fixtures: &[&str]) {
+    SqlStore::migrate(&format!("sqlite://{}", database.display())).await.unwrap();
+    let pool = pool(database).await;
+    for table in ["store", "store_group", "store_website"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&pool).await.unwrap();
+    }
+    for fixture in fixtures {
+        fixture::load(&pool, fixture).await;
+    }
+    pool.close().await;
+}
+
+async fn pool(database: &Path) -> sqlx::SqlitePool {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).foreign_keys(false);
+    sqlx::SqlitePool::connect_with(options).await.unwrap()
+}
+
+impl Gate {
+    /// Sets the gate's clock.
+    pub(crate) fn set_time(&self, seconds: i64) {
+        self.time.store(seconds, Ordering::SeqCst);
+    }
+
+    /// Runs a statement on the gate's database, beside the gate.
+    pub(crate) fn sql(&self, statement: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let pool = pool(&self.folder.join("portcullis.db")).await;
+            sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
+            pool.close().await;
+        });
+    }
+
+    /// Drains and stops the gate; its folder stays until the returned guard is dropped.
+    pub(crate) fn stop(mut self) -> Option<TempDir> {
+        self.end();
+        self._kept.take()
+    }
+
+    fn end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,8 @@
+//! What the server tests share: a real gate, an upstream that keeps what it was sent, and a client that speaks bytes.
+
+#![allow(dead_code, reason = "every test binary uses another part")]
+
+pub(crate) mod fixture;
+pub(crate) mod gate;
+pub(crate) mod upstream;
+pub(crate) mod wire;

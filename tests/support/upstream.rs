@@ -1,0 +1,84 @@
+//! An upstream that keeps what it was sent, byte for byte.
+
+use std::{
+    io::{BufReader, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use super::wire::{Message, read_message};
+
+/// What an upstream answers; it gets the request and may write anything to the socket. Returns whether it goes on.
+pub(crate) type Answer = dyn Fn(&Message, &mut TcpStream) -> bool + Send + Sync;
+
+/// A server on loopback that records every request.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    seen: Arc<Mutex<Vec<Message>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    /// Answers 200 with a small JSON body.
+    pub(crate) fn start() -> Self {
+        Self::answering(|_, socket| {
+            let body = r#"{"from":"upstream"}"#;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+            write!(socket, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).is_ok()
+        })
+    }
+
+    /// Answers as told.
+    pub(crate) fn answering(
+        answer: impl Fn(&Message, &mut TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let upstream = Self {
+            address: listener.local_addr().unwrap(),
+            seen: Arc::default(),
+            connections: Arc::default(),
+        };
+        let (server, answer): (Self, Arc<Answer>) = (upstream.clone(), Arc::new(answer));
+        thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                server.connections.fetch_add(1, Ordering::SeqCst);
+                let (server, answer) = (server.clone(), Arc::clone(&answer));
+                thread::spawn(move || server.serve(socket, &*answer));
+            }
+        });
+        upstream
+    }
+
+    fn serve(&self, socket: TcpStream, answer: &Answer) {
+        let mut writer = socket.try_clone().unwrap();
+        let mut reader = BufReader::new(socket);
+        while let Ok(Some(request)) = read_message(&mut reader, false) {
+            self.seen.lock().unwrap().push(request.clone());
+            if !answer(&request, &mut writer) {
+                return;
+            }
+        }
+    }
+
+    /// Every request since the last call.
+    pub(crate) fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+
+    /// The one request since the last call.
+    pub(crate) fn take_one(&self) -> Message {
+        let mut seen = self.take();
+        assert_eq!(seen.len(), 1, "one request reached the upstream");
+        seen.remove(0)
+    }
+
+    /// Connections accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
