@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderValue, header::COOKIE};
 
 use super::sanitize::Sanitized;
 use crate::{
@@ -202,12 +202,23 @@ pub(super) fn locate<'a>(
             let method = sanitized.head.method.as_str();
             let found =
                 RestMatch::find(&known.scope, &routes.table, method, rest).map_err(Rejection::Malformed)?;
-            matched(rules, sanitized, (found.route, found.store), bare(Evaluation::Nobody, true))
+            if found.is_schema {
+                return Ok(bare(Evaluation::Informative, true));
+            }
+            let chosen = if found.names_store { None } else { chosen_store(known, sanitized) };
+            let store = chosen.or(found.store);
+            matched(rules, sanitized, (found.route, store), bare(Evaluation::Nobody, true))
         }
         (Scope::Magento, Door::Graphql) => Ok(bare(Evaluation::Informative, false)),
         (Scope::Magento, Door::Soap) => Ok(bare(Evaluation::Required, true)),
         (Scope::Magento, Door::OauthToken | Door::Elsewhere) => Ok(bare(Evaluation::Nobody, false)),
     }
+}
+
+/// The store that cookie or parameter choose where the path does not.
+fn chosen_store<'a>(reference: &'a Reference, sanitized: &Sanitized<'_>) -> Option<&'a StoreView> {
+    let cookies = sanitized.head.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    reference.scope.chosen(sanitized.head.uri.query(), cookies)
 }
 
 fn whole_path<'a>(

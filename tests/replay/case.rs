@@ -13,6 +13,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) time: i64,
     pub(crate) integration_as_bearer: bool,
+    /// Issuing tokens is the upstream's in this version: such a request has to reach it.
+    is_token_endpoint: bool,
     request: Vec<u8>,
     expect: Value,
 }
@@ -45,11 +47,13 @@ impl Case {
         }
         bytes.extend(b"\r\n");
         bytes.extend(request["body"].as_str().unwrap_or_default().bytes());
+        let is_token_endpoint = request["target"].as_str()?.ends_with("/token");
         let flag = &recorded["preconditions"]["config"]["oauth/consumer/enable_integration_as_bearer"];
         Some(Self {
             name,
             time: recorded["time"].as_i64()?,
             integration_as_bearer: *flag == "1",
+            is_token_endpoint,
             request: bytes,
             expect: recorded["expect"].clone(),
         })
@@ -57,6 +61,9 @@ impl Case {
 
     /// What differs from the recording, if anything.
     pub(crate) fn difference(&self, outcome: &Outcome) -> Option<String> {
+        if self.is_token_endpoint {
+            return outcome.forwarded.is_none().then(|| "the endpoint is the upstream's".to_owned());
+        }
         match self.expect["kind"].as_str()? {
             "reply" => self.reply_differs(outcome),
             "forward" => self.context_differs(outcome),

@@ -28,7 +28,7 @@ use support::{
 use tables::Tables;
 
 /// Topics that this version answers for.
-const TOPICS: [&str; 9] = [
+const TOPICS: [&str; 12] = [
     "guest",
     "bearer_header",
     "bearer_acl",
@@ -38,6 +38,9 @@ const TOPICS: [&str; 9] = [
     "oauth_nonce_extra",
     "integration_bearer",
     "random",
+    "store_scope",
+    "async_soap",
+    "body_order_without_braintree",
 ];
 
 #[derive(Default)]
@@ -84,7 +87,7 @@ fn replay(topic: &str, tables: &Tables, used: &mut Vec<String>) -> Count {
             continue;
         }
         let as_bearer = case.integration_as_bearer;
-        let gate = gates.entry(as_bearer).or_insert_with(|| gate(&upstream, as_bearer, case.time));
+        let gate = gates.entry(as_bearer).or_insert_with(|| gate(topic, &upstream, as_bearer, case.time));
         gate.set_time(case.time);
         let outcome = Outcome::of(&case, gate, &upstream);
         let Some(difference) = case.difference(&outcome) else {
@@ -109,8 +112,10 @@ fn replay(topic: &str, tables: &Tables, used: &mut Vec<String>) -> Count {
     count
 }
 
-fn gate(upstream: &Upstream, integration_as_bearer: bool, time: i64) -> Gate {
-    Setup::before(upstream.address)
+fn gate(topic: &str, upstream: &Upstream, integration_as_bearer: bool, time: i64) -> Gate {
+    let setup = Setup::before(upstream.address);
+    let setup = if topic == "store_scope" { setup.seeded("fixture_store_scope.json") } else { setup };
+    setup
         .at(time)
         .seeded("fixture_extra.json")
         .with("listen", "trusted_proxies = [\"127.0.0.0/8\"]")

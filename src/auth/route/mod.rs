@@ -7,6 +7,7 @@
 //!
 //! For an API that is not Magento's the table is matched on the whole path, without door and store.
 
+mod choice;
 mod door;
 mod path;
 mod percent;

@@ -55,6 +55,27 @@ pub(super) fn decode(text: &str, which: Decode) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
+/// Reads a name or value of a query as PHP does: `+` is a blank, an escape that is none stands for itself.
+pub(super) fn decode_form(text: &str) -> String {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        match byte {
+            b'+' => decoded.push(b' '),
+            b'%' => match escaped_byte(&mut ahead) {
+                Some(escaped) => {
+                    decoded.push(escaped);
+                    bytes = ahead;
+                }
+                None => decoded.push(byte),
+            },
+            _ => decoded.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }

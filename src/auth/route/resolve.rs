@@ -27,6 +27,8 @@ pub struct RestMatch<'t> {
     pub names_store: bool,
     /// The route, if one matches.
     pub route: Option<&'t Route>,
+    /// The path is `/schema`, Magento's description of its services: open to all, and different for each caller.
+    pub is_schema: bool,
 }
 
 impl<'t> RestMatch<'t> {
@@ -48,8 +50,10 @@ impl<'t> RestMatch<'t> {
             let (_, path) = scope.enter(path);
             table.match_route(method, Segments::read(synchronous(method, path), slashes))
         })?;
-        let (named, _) = scope.enter(path.as_str());
-        Ok(Self { store: named.or_else(|| scope.default_store()), names_store: named.is_some(), route })
+        let (named, rest) = scope.enter(path.as_str());
+        let is_schema = rest.trim_matches('/') == "schema";
+        let store = named.or_else(|| scope.default_store());
+        Ok(Self { store, names_store: named.is_some(), route, is_schema })
     }
 }
 
