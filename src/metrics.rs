@@ -33,6 +33,15 @@ pub struct ReadingLabel {
     pub reading: &'static str,
 }
 
+/// The labels of a comparison with the upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ShadowLabel {
+    /// `agree`, `only_gate`, `only_upstream` or `unknown`.
+    pub outcome: &'static str,
+    /// What we would have done: `pass`, `unknown`, or the class of the refusal.
+    pub reason: &'static str,
+}
+
 /// Every figure of one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -41,6 +50,8 @@ pub struct Metrics {
     pub decisions: Family<Decision, Counter>,
     /// Verified signatures by the reading that verified them.
     pub signatures: Family<ReadingLabel, Counter>,
+    /// Verdicts compared with the upstream's, in shadow mode.
+    pub shadow: Family<ShadowLabel, Counter>,
     /// Requests that carried a header only we may set.
     pub spoofed: Counter,
     /// Seconds from a request's head to the decision, store lookups included.
@@ -78,6 +89,7 @@ impl Metrics {
             registry: Registry::with_prefix("portcullis"),
             decisions: Family::default(),
             signatures: Family::default(),
+            shadow: Family::default(),
             spoofed: Counter::default(),
             auth_seconds: seconds(),
             upstream_seconds: seconds(),
@@ -104,6 +116,8 @@ impl Metrics {
             self.decisions.clone(),
         );
         registry.register("oauth_readings", "Verified signatures by reading", self.signatures.clone());
+        let shadow = "Our verdicts beside the upstream's, in shadow mode";
+        registry.register("shadow_verdicts", shadow, self.shadow.clone());
         registry.register(
             "spoofed_requests",
             "Requests that carried a reserved header",

@@ -87,6 +87,28 @@ impl Rejection {
         }
     }
 
+    /// Whether the request could be forwarded all the same: it has one meaning on the wire, and only who sent it, or what
+    /// the path means, is in doubt.
+    #[must_use]
+    pub const fn is_forwardable(&self) -> bool {
+        match self {
+            Self::Oauth(_)
+            | Self::ResourceDenied { .. }
+            | Self::NoRoute
+            | Self::HttpsRequired
+            | Self::StoreUnavailable
+            | Self::NonceStoreUnavailable
+            | Self::FormBudgetExhausted => true,
+            Self::Malformed(malformation) => match malformation {
+                Malformation::AmbiguousAuthorization
+                | Malformation::AmbiguousPath
+                | Malformation::DisguisedRoute => true,
+                Malformation::Framing | Malformation::Host | Malformation::Target => false,
+            },
+            Self::BodyTooLarge | Self::UpstreamUnavailable | Self::UpstreamTimeout => false,
+        }
+    }
+
     /// Seconds after which asking again may help; only where it may.
     #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {

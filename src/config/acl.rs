@@ -31,6 +31,8 @@ pub enum AclMode {
     Enforce(AclFiles),
     /// The request goes on and the refusal is logged.
     Report(AclFiles),
+    /// Everything goes on, and our verdict is compared with the upstream's.
+    Shadow(AclFiles),
     /// Nothing is checked.
     Off,
 }
@@ -60,12 +62,13 @@ pub struct Acl {
 pub(super) enum ModeWord {
     Enforce,
     Report,
+    Shadow,
     Off,
 }
 
 impl Words for ModeWord {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("enforce", Self::Enforce), ("report", Self::Report), ("off", Self::Off)];
+        &[("enforce", Self::Enforce), ("report", Self::Report), ("shadow", Self::Shadow), ("off", Self::Off)];
 }
 
 impl Words for Anonymous {
@@ -104,6 +107,10 @@ impl Acl {
             ModeWord::Report => {
                 report.warn("acl.mode", "missing permissions are logged and not enforced");
                 AclMode::Report(files()?)
+            }
+            ModeWord::Shadow => {
+                report.warn("acl.mode", "everything is forwarded; verdicts are compared with the upstream's");
+                AclMode::Shadow(files()?)
             }
             ModeWord::Off => {
                 report.warn("acl.mode", "no permission is checked");

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    acl::Acl,
+    acl::{Acl, AclMode},
     cache::Cache,
     finding::{ConfigErrors, Finding, Source},
     forms::Forms,
@@ -163,6 +163,7 @@ impl Config {
         let forms = Forms::parse(forms, noted);
         let log = Log::parse(log, noted);
         check_proof(upstream.as_ref(), &headers, noted);
+        check_shadow(acl.as_ref(), credentials, noted);
 
         let (settings, warnings) = report.close()?;
         let (Some(upstream), Some(store), Some(magento), Some(acl)) = (upstream, store, magento, acl) else {
@@ -193,6 +194,15 @@ impl Config {
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// There is nothing to compare with where the upstream sees no credentials.
+fn check_shadow(acl: Option<&Acl>, credentials: Credentials, report: &mut Report) {
+    let is_shadow = acl.is_some_and(|acl| matches!(acl.mode, AclMode::Shadow(_)));
+    if is_shadow && credentials == Credentials::Strip {
+        let way_out = "set upstream.credentials to \"forward\", so that the upstream can judge too";
+        report.error("acl.mode", format!("\"shadow\" compares with the upstream's verdict; {way_out}"));
+    }
 }
 
 /// The proof must not be one of our own headers: what the upstream reads as an identity would be the secret.

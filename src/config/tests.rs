@@ -149,7 +149,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     (
         "[acl]\nmode = 'of'",
-        &["acl.mode: \"of\" is not known here; write \"enforce\" or \"report\" or \"off\""],
+        &["acl.mode: \"of\" is not known here; write \"enforce\" or \"report\" or \"shadow\" or \"off\""],
     ),
     (
         "[headers]\nprefix = 'Content-'",

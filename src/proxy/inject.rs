@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{limit::Admitted, reserved::HeaderNames};
 use crate::{
-    auth::identity::AuthMethod,
+    auth::identity::{AuthMethod, UserType},
     store::{grant::CallerHeaders, reference::RoleHeaders},
 };
 
@@ -40,6 +40,14 @@ pub fn inject(names: &HeaderNames, admitted: Admitted) -> HeaderEdits {
     }
     set.push((names.resource.clone(), permit.resource().clone()));
     HeaderEdits { remove, set }
+}
+
+/// The headers of a guest whom nobody checked.
+#[must_use]
+pub fn inject_unchecked(names: &HeaderNames, remove: Vec<HeaderName>) -> HeaderEdits {
+    let guest = HeaderValue::from_static(UserType::Guest.as_str());
+    let none = HeaderValue::from_static(AuthMethod::None.as_str());
+    HeaderEdits { remove, set: vec![(names.user_type.clone(), guest), (names.method.clone(), none)] }
 }
 
 fn caller(names: &HeaderNames, caller: &CallerHeaders, set: &mut Vec<(HeaderName, HeaderValue)>) {

@@ -10,13 +10,14 @@ use http::{HeaderValue, request::Parts};
 
 use super::{
     authenticate::{AuthenticateRules, Authenticated, Stop, authenticate},
-    authorize::{AuthorizeRules, authorize},
-    inject::{HeaderEdits, inject},
+    authorize::{AclMode, AuthorizeRules, authorize},
+    inject::{HeaderEdits, inject, inject_unchecked},
     limit::limit,
     locate::{LocateRules, locate},
     peer::Peer,
     reserved::HeaderNames,
     sanitize::{SanitizeRules, sanitize},
+    shadow::ShadowVerdict,
 };
 use crate::{
     auth::{
@@ -103,6 +104,8 @@ pub struct Notes {
     pub reading: Option<&'static str>,
     /// Reserved headers that the client sent.
     pub spoofed: usize,
+    /// What we would have done, where everything is forwarded.
+    pub shadow: Option<ShadowVerdict>,
 }
 
 impl Default for Notes {
@@ -116,6 +119,7 @@ impl Default for Notes {
             route: None,
             reading: None,
             spoofed: 0,
+            shadow: None,
         }
     }
 }
@@ -124,14 +128,23 @@ impl Pipeline {
     /// Decides about a request's head: sanitize, locate, authenticate, authorize, limit, inject.
     #[must_use]
     pub fn decide(&self, head: &Parts, peer: &Peer, now: UnixTime, known: Known<'_>) -> Step {
-        let mut notes = Notes::default();
+        let shadow = self.shadows().then_some(ShadowVerdict::Pass);
+        let mut notes = Notes { shadow, ..Notes::default() };
         let outcome = match self.stages(head, peer, (now, known), &mut notes) {
             Ok(edits) => Ok(edits),
+            Err(Stop::Refuse(rejection)) if self.shadows() && rejection.is_forwardable() => {
+                notes.shadow = Some(ShadowVerdict::of(&rejection));
+                Ok(inject_unchecked(&self.names, self.sanitize.reserved.among(&head.headers)))
+            }
             Err(Stop::Refuse(rejection)) => Err(rejection),
             Err(Stop::NeedFacts(key, lookup)) => return Step::NeedFacts(key, lookup),
             Err(Stop::NeedForm) => return Step::NeedForm,
         };
         Step::Done(Verdict { outcome, notes })
+    }
+
+    fn shadows(&self) -> bool {
+        self.authorize.mode == AclMode::Shadow
     }
 
     fn stages(

@@ -52,7 +52,10 @@ pub(super) struct Files {
 impl Files {
     /// Reads the resource tree and the routes.
     pub(super) fn read(config: &Config) -> Result<Self, BuildError> {
-        let (config::AclMode::Enforce(files) | config::AclMode::Report(files)) = &config.acl.mode else {
+        let (config::AclMode::Enforce(files)
+        | config::AclMode::Report(files)
+        | config::AclMode::Shadow(files)) = &config.acl.mode
+        else {
             return Ok(Self { tree: Arc::new(empty_tree()?), routes: None });
         };
         let text = read("acl.tree", &files.tree)?;
@@ -188,6 +191,7 @@ const fn authorize(config: &Config) -> AuthorizeRules {
     let mode = match config.acl.mode {
         config::AclMode::Enforce(_) => AclMode::Enforce,
         config::AclMode::Report(_) => AclMode::Report,
+        config::AclMode::Shadow(_) => AclMode::Shadow,
         config::AclMode::Off => AclMode::Off,
     };
     AuthorizeRules { mode }

@@ -23,6 +23,7 @@ use crate::{
         forward::ForwardRules,
         peer::{Peer, TrustedProxies},
         pipeline::Pipeline,
+        shadow::Sampler,
     },
     reply,
     store::facts::Facts,
@@ -82,6 +83,7 @@ pub struct Shared {
 pub struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Rc<Pool>,
+    pub(super) sampler: Sampler,
     open: Cell<usize>,
 }
 
@@ -90,7 +92,7 @@ impl Worker {
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Rc<Self> {
         let pool = Rc::new(Pool::new(shared.settings.upstream.clone()));
-        Rc::new(Self { shared, pool, open: Cell::new(0) })
+        Rc::new(Self { shared, pool, sampler: Sampler::default(), open: Cell::new(0) })
     }
 
     /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.

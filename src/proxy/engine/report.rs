@@ -9,11 +9,12 @@ use http::{HeaderValue, StatusCode, request::Parts};
 use super::{body::Ended, connection::Worker};
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
-    metrics::{Decision, ReadingLabel},
+    metrics::{Decision, ReadingLabel, ShadowLabel},
     proxy::{
         access_log::{Line, rfc3339},
         peer::Peer,
         pipeline::Notes,
+        shadow::Agreement,
     },
 };
 
@@ -110,6 +111,27 @@ impl Report {
         }
     }
 
+    /// Compares our verdict with the upstream's answer, where everything is forwarded.
+    fn compare(&self) {
+        let (Some(verdict), Some(_answered)) = (self.notes.shadow, self.upstream_answered) else {
+            return;
+        };
+        let agreement = verdict.compare(self.status);
+        let label = ShadowLabel { outcome: agreement.as_str(), reason: verdict.reason() };
+        self.worker.shared.metrics.shadow.get_or_create(&label).inc();
+        let differs = matches!(agreement, Agreement::OnlyGate | Agreement::OnlyUpstream);
+        if differs && self.worker.sampler.is_due(verdict.reason()) {
+            tracing::info!(
+                outcome = agreement.as_str(),
+                reason = verdict.reason(),
+                upstream.status = self.status.as_u16(),
+                request_id = self.request_id.to_str().unwrap_or_default(),
+                route = self.notes.route.as_deref(),
+                "the gate and the upstream differ"
+            );
+        }
+    }
+
     const fn result(&self) -> &'static str {
         if self.refused.is_some() { "refused" } else { "forwarded" }
     }
@@ -148,6 +170,7 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         self.count();
+        self.compare();
         if let Some(head) = self.line.take() {
             self.write(&head);
         }
