@@ -7,6 +7,7 @@ mod demo;
 mod migrate;
 mod serve;
 mod sign;
+mod spoof;
 
 use std::{
     fmt::Display,
@@ -37,7 +38,7 @@ enum Command {
     /// Serves
     Serve(ConfigArgs),
     /// Reads the configuration and everything it points to, and lists every mistake
-    Check(ConfigArgs),
+    Check(check::CheckArgs),
     /// Creates or upgrades the schema of a standalone store
     Migrate(ConfigArgs),
     /// Signs a request with OAuth 1.0a and prints the Authorization header

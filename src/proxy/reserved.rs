@@ -103,6 +103,43 @@ impl HeaderNames {
     }
 }
 
+impl HeaderNames {
+    /// Every name.
+    #[must_use]
+    pub const fn all(&self) -> [&HeaderName; 13] {
+        let Self {
+            user_type,
+            user_id,
+            method,
+            consumer_id,
+            integration_id,
+            integration_name,
+            role_id,
+            role_name,
+            resource,
+            acl,
+            acl_digest,
+            credential,
+            refused,
+        } = self;
+        [
+            user_type,
+            user_id,
+            method,
+            consumer_id,
+            integration_id,
+            integration_name,
+            role_id,
+            role_name,
+            resource,
+            acl,
+            acl_digest,
+            credential,
+            refused,
+        ]
+    }
+}
+
 /// Tells reserved names from others.
 #[derive(Debug, Clone)]
 pub struct Reserved {
