@@ -43,6 +43,7 @@ pub(crate) struct Setup {
     sections: Vec<(&'static str, String)>,
     fixtures: Vec<&'static str>,
     time: i64,
+    is_on_system_time: bool,
     folder: Option<PathBuf>,
 }
 
@@ -54,6 +55,7 @@ impl Setup {
             sections: Vec::new(),
             fixtures: vec!["fixture.json"],
             time: 1_795_248_000,
+            is_on_system_time: false,
             folder: None,
         }
     }
@@ -73,6 +75,12 @@ impl Setup {
     /// Sets the gate's clock.
     pub(crate) const fn at(mut self, seconds: i64) -> Self {
         self.time = seconds;
+        self
+    }
+
+    /// Lets the gate read the machine's clock, for clients that read it too.
+    pub(crate) const fn on_system_time(mut self) -> Self {
+        self.is_on_system_time = true;
         self
     }
 
@@ -123,7 +131,9 @@ impl Setup {
         let time = Arc::new(AtomicI64::new(self.time));
         let (report, reported) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let clock = {
+        let clock = if self.is_on_system_time {
+            Clock::system()
+        } else {
             let time = Arc::clone(&time);
             Clock::given(move || UnixTime::from_seconds(time.load(Ordering::SeqCst)))
         };
