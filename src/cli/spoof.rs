@@ -14,7 +14,7 @@ use http::Uri;
 use rand::RngExt as _;
 
 use super::{Failure, say};
-use crate::proxy::reserved::HeaderNames;
+use crate::proxy::reserved::every_name;
 
 /// More than any echo needs.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -29,10 +29,9 @@ pub(super) fn spoof(url: &Uri, prefix: &str) -> Result<(), Failure> {
             "{url} does not show the headers it gets, so nothing can be said; name an endpoint that does"
         )));
     }
-    let names = HeaderNames::with_prefix(prefix).map_err(Failure::runtime)?;
     let mut sent = 0;
     let mut through = Vec::new();
-    for probe in names.all().iter().flat_map(|name| probes(name.as_str())) {
+    for probe in every_name(prefix).iter().flat_map(|name| probes(name)) {
         sent += 1;
         if target.shows(&probe)? {
             through.push(probe.description);

@@ -103,41 +103,10 @@ impl HeaderNames {
     }
 }
 
-impl HeaderNames {
-    /// Every name.
-    #[must_use]
-    pub const fn all(&self) -> [&HeaderName; 13] {
-        let Self {
-            user_type,
-            user_id,
-            method,
-            consumer_id,
-            integration_id,
-            integration_name,
-            role_id,
-            role_name,
-            resource,
-            acl,
-            acl_digest,
-            credential,
-            refused,
-        } = self;
-        [
-            user_type,
-            user_id,
-            method,
-            consumer_id,
-            integration_id,
-            integration_name,
-            role_id,
-            role_name,
-            resource,
-            acl,
-            acl_digest,
-            credential,
-            refused,
-        ]
-    }
+/// Every name that begins with `prefix` and has a meaning, in lower case.
+#[must_use]
+pub fn every_name(prefix: &str) -> Vec<String> {
+    SUFFIXES.iter().map(|suffix| format!("{prefix}{suffix}").to_ascii_lowercase()).collect()
 }
 
 /// Tells reserved names from others.
