@@ -42,6 +42,7 @@ pub use finding::{ConfigErrors, Finding, Source};
 pub use forms::Forms;
 pub(crate) use gather::read_bounded;
 pub use headers::Headers;
+pub(crate) use keys::edits;
 pub use listen::Listen;
 pub use load::{Config, environment};
 pub use log::{AccessLog, Log, LogFormat};

@@ -27,6 +27,14 @@ pub struct ResourceNode {
     pub children: Vec<Self>,
 }
 
+impl ResourceNode {
+    /// How many resources this is with all below.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        1 + self.children.iter().map(Self::count).sum::<usize>()
+    }
+}
+
 /// The structure of the file.
 pub(super) static SHAPE: Shape = Shape { name: "config", required: &[], optional: &[], children: &[&ACL] };
 
