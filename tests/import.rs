@@ -272,6 +272,19 @@ fn a_link_stays_a_link() {
     assert_eq!(fs::read_to_string(out.path().join("real.json")).unwrap(), rules.tree);
 }
 
+#[cfg(unix)]
+#[test]
+fn the_file_mode_is_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let out = tempfile::tempdir().unwrap();
+    let tree = out.path().join("acl.json");
+    fs::write(&tree, "[]").unwrap();
+    fs::set_permissions(&tree, fs::Permissions::from_mode(0o640)).unwrap();
+    import_into(&fixture("shop"), out.path(), &[]);
+    assert_eq!(fs::metadata(&tree).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_ne!(fs::read_to_string(&tree).unwrap(), "[]");
+}
+
 /// Magento's own tree and routes as the modules of an installation.
 fn installation_of(tree: &Value, routes: &Value) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();

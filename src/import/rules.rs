@@ -112,8 +112,13 @@ impl Staged {
         let mut temporary_name = std::ffi::OsString::from(".");
         temporary_name.push(name);
         temporary_name.push(format!(".{}.new", std::process::id()));
-        let staged = Self { temporary: target.with_file_name(temporary_name), target };
-        let mut file = File::create(&staged.temporary)?;
+        let temporary = target.with_file_name(temporary_name);
+        // A file that stands there already is somebody else's, as is what a link there points to.
+        let mut file = File::options().write(true).create_new(true).open(&temporary)?;
+        let staged = Self { temporary, target };
+        if let Ok(old) = fs::metadata(&staged.target) {
+            file.set_permissions(old.permissions())?;
+        }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         Ok(staged)
