@@ -6,7 +6,8 @@
 //!   ACL allows. No socket, database, clock or log line.
 //! - [`clock`], [`config`], [`metrics`]: the time, the settings, the figures.
 //! - [`store`], [`reply`], [`logging`]: the facts, the refusals as a client sees them, the log.
-//! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener.
+//! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener; [`import`]: the rules out of an
+//!   installation's files.
 //! - [`server`]: the only place where the parts meet; [`cli`]: the command line.
 
 pub mod admin;
@@ -14,6 +15,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod import;
 pub mod logging;
 pub mod metrics;
 pub mod proxy;

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 7] = [
     &["auth"],
     &["clock", "config", "metrics"],
     &["store", "reply", "logging"],
-    &["proxy", "token", "admin", "jobs"],
+    &["proxy", "token", "admin", "jobs", "import"],
     &["server"],
     &["cli"],
     &["main", "lib"],

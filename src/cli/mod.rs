@@ -2,8 +2,10 @@
 //!
 //! Exit codes: 0, 1 for a failure at run time, 2 for wrong usage, 78 for a configuration that cannot be used (`EX_CONFIG`).
 
+mod acl;
 mod check;
 mod demo;
+mod import;
 mod migrate;
 mod serve;
 mod sign;
@@ -41,6 +43,11 @@ enum Command {
     Check(check::CheckArgs),
     /// Creates or upgrades the schema of a standalone store
     Migrate(ConfigArgs),
+    /// Reads the ACL and the routes out of a Magento installation's files
+    Import(import::ImportArgs),
+    /// Shows the ACL: the tree, the routes, who may use a resource
+    #[command(subcommand)]
+    Acl(acl::AclCommand),
     /// Signs a request with OAuth 1.0a and prints the Authorization header
     Sign(Box<sign::SignArgs>),
     /// Prints the version
@@ -87,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Check(args) => check::check(&args),
         Command::Migrate(args) => migrate::migrate(&args),
+        Command::Import(args) => import::import(&args),
+        Command::Acl(command) => acl::acl(&command),
         Command::Sign(args) => sign::sign(&args),
         Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),
     };
@@ -109,6 +118,11 @@ fn say(line: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::runtime(error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Text of others, such as names and identifiers, which must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn load(args: &ConfigArgs) -> Result<Config, Failure> {

@@ -142,7 +142,7 @@ pub(super) fn file_text(path: &Path) -> Result<String, Finding> {
 /// # Errors
 ///
 /// The system's, or one that says that the file is too large or not UTF-8.
-pub(super) fn read_bounded(path: &Path, max: u64) -> io::Result<String> {
+pub(crate) fn read_bounded(path: &Path, max: u64) -> io::Result<String> {
     let mut text = String::new();
     let length = File::open(path)?.take(max + 1).read_to_string(&mut text)?;
     if u64::try_from(length).is_ok_and(|length| length <= max) {

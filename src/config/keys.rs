@@ -107,7 +107,7 @@ fn same_last_word(path: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein's distance, one row at a time.
-fn edits(left: &str, right: &str) -> usize {
+pub(crate) fn edits(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.chars().count()).collect();
     for (line, a) in left.chars().enumerate() {
         let (mut diagonal, mut before) = (line, line + 1);

@@ -13,3 +13,4 @@ mod wire;
 
 pub use app::App;
 pub use error::BuildError;
+pub(crate) use wire::Files;

@@ -44,14 +44,14 @@ const SLOWEST_REFRESH: Duration = Duration::from_secs(5);
 
 /// What was read from files.
 #[derive(Debug)]
-pub(super) struct Files {
-    pub(super) tree: Arc<AclTree>,
-    pub(super) routes: Option<RouteTable>,
+pub(crate) struct Files {
+    pub(crate) tree: Arc<AclTree>,
+    pub(crate) routes: Option<RouteTable>,
 }
 
 impl Files {
     /// Reads the resource tree and the routes.
-    pub(super) fn read(config: &Config) -> Result<Self, BuildError> {
+    pub(crate) fn read(config: &Config) -> Result<Self, BuildError> {
         let (config::AclMode::Enforce(files)
         | config::AclMode::Report(files)
         | config::AclMode::Shadow(files)) = &config.acl.mode

@@ -43,13 +43,18 @@ impl RoleBook {
     /// (`MAGENTO_AUTH` section 8.5). Rows for user 0 (groups), for customers and for guests give nobody a role.
     #[must_use]
     pub fn build(tree: &Arc<AclTree>, roles: &[RoleRow], rules: &[RuleRow]) -> Self {
-        let builder = Builder {
-            tree,
-            rulings: Rulings::load(tree, rules),
-            by_id: roles.iter().map(|row| (row.role_id, row)).collect(),
-            shared: HashMap::new(),
-        };
+        let builder = Builder::new(tree, roles, rules);
         Self { tree: Arc::clone(tree), by_user: builder.roles_by_user(roles) }
+    }
+
+    /// The groups themselves, those without members included, ordered by `role_id`: what a member would have.
+    #[must_use]
+    pub fn groups(tree: &AclTree, roles: &[RoleRow], rules: &[RuleRow]) -> Vec<Role> {
+        let mut builder = Builder::new(tree, roles, rules);
+        let groups = roles.iter().filter(|row| row.role_type == RoleType::Group);
+        let mut groups: Vec<_> = groups.map(|row| builder.role(row)).collect();
+        groups.sort_by_key(|role| role.id);
+        groups
     }
 
     /// The role of an admin or integration; `None` means that no resource is allowed.
@@ -78,7 +83,16 @@ struct Builder<'a> {
     shared: HashMap<Vec<u32>, Arc<Permissions>>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(tree: &'a AclTree, roles: &'a [RoleRow], rules: &[RuleRow]) -> Self {
+        Self {
+            tree,
+            rulings: Rulings::load(tree, rules),
+            by_id: roles.iter().map(|row| (row.role_id, row)).collect(),
+            shared: HashMap::new(),
+        }
+    }
+
     fn roles_by_user(mut self, rows: &[RoleRow]) -> HashMap<(UserType, u32), Arc<Role>> {
         let mut first: HashMap<(UserType, u32), &RoleRow> = HashMap::new();
         for row in rows {

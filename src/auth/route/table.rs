@@ -33,6 +33,8 @@ pub struct RouteTable {
 /// A route and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
+    /// The HTTP method.
+    pub method: &'static str,
     /// The path with its variables, as `/V1/products/:sku`.
     pub template: String,
     /// What the caller must be allowed, all of it; never empty.
@@ -168,6 +170,7 @@ impl RouteTable {
             routes.trie.insert(Segments::collapsed(&template), index);
         }
         self.routes.push(Route {
+            method: METHODS.get(method).copied().unwrap_or_default(),
             template,
             resources: merged.resources.iter().map(|name| tree.resource(name)).collect(),
             resource_header: merged.resources.join(", "),

@@ -12,12 +12,14 @@ mod location;
 mod lookup;
 mod mapper;
 mod migrate;
+mod principals;
 mod reference;
 mod sqlite;
 mod timestamp;
 mod writers;
 
 pub use migrate::MigrationReport;
+pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
 pub use writers::{
     IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
