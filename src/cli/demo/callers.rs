@@ -1,13 +1,13 @@
 //! One caller of each kind, and the curl lines that they would type.
 
-use std::{fmt::Write as _, net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, iter, net::SocketAddr, time::Duration};
 
 use rand::RngExt as _;
 
 use super::super::Failure;
 use crate::{
     auth::{
-        acl::{AclTree, ROOT_RESOURCE},
+        acl::{AclTree, ROOT_RESOURCE, ResourceIndex},
         crypt_keys::CryptKeys,
         encryptor::Encryptor,
         identity::UserType,
@@ -49,9 +49,7 @@ impl Callers {
         let seeding = Seeding { store, clock, encryptor, tree };
         let customer = seeding.customer().await?;
         let admin = seeding.admin("admin", "Administrators", &["Magento_Backend::all"]).await?;
-        let clerk = seeding
-            .admin("clerk", "Catalog clerks", &["Magento_Backend::admin", "Magento_Catalog::products"])
-            .await?;
+        let clerk = seeding.admin("clerk", "Catalog clerks", &["Magento_Catalog::products"]).await?;
         let (consumer_key, consumer_secret, token, token_secret) = seeding.integration().await?;
         let issue = |user_type, user_id| {
             let now = clock.now();
@@ -138,6 +136,7 @@ impl Seeding<'_> {
     }
 
     async fn admin(&self, username: &str, group: &str, allowed: &[&str]) -> Result<u32, Failure> {
+        let allowed = &self.with_what_is_above(allowed);
         let denied = self.everything_but(allowed);
         let role = NewRole { owner: RoleOwner::AdminGroup(group), allowed, denied: &denied };
         let group_id = self.store.insert_role(&role).await.map_err(Failure::runtime)?;
@@ -165,7 +164,7 @@ impl Seeding<'_> {
             status: IntegrationStatus::Active,
         };
         let id = self.store.insert_integration(&integration, now).await.map_err(Failure::runtime)?;
-        let allowed = &["Magento_Backend::admin", "Magento_Catalog::products", "Magento_Sales::actions_view"];
+        let allowed = &self.with_what_is_above(&["Magento_Catalog::products", "Magento_Sales::actions_view"]);
         let denied = self.everything_but(allowed);
         let role = NewRole { owner: RoleOwner::Integration(id), allowed, denied: &denied };
         self.store.insert_role(&role).await.map_err(Failure::runtime)?;
@@ -187,6 +186,16 @@ impl Seeding<'_> {
         };
         self.store.insert_access_token(&access, self.clock.now()).await.map_err(Failure::runtime)?;
         Ok(token)
+    }
+
+    /// Magento's form ticks what lies above a resource along with it, and a rule holds for everything below: were the
+    /// resources above denied, so would be the resource itself.
+    fn with_what_is_above(&self, allowed: &[&str]) -> Vec<&str> {
+        let parent = |index: &ResourceIndex| self.tree.parent(*index);
+        let chosen = allowed.iter().filter_map(|id| self.tree.find(id));
+        let above: Vec<_> = chosen.flat_map(|index| iter::successors(Some(index), parent)).collect();
+        let in_tree_order = self.tree.indices().filter(|index| above.contains(index));
+        in_tree_order.filter_map(|index| self.tree.id(index)).collect()
     }
 
     /// Magento writes one rule a resource: whoever is not allowed everything is denied the rest by name.

@@ -1,0 +1,200 @@
+//! The README against the program: its tables name what the code has, its first steps work as printed.
+//!
+//! Words of reasons and causes are read from the source, so that a new one fails here until the page explains it. What the
+//! page says about them is for people to judge.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "as in any test; clippy exempts only the functions that are marked as tests, not what they call"
+)]
+
+#[path = "support/wire.rs"]
+#[allow(dead_code, reason = "every test binary uses another part")]
+mod wire;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use portcullis::{config::Config, server::App, store::sql::SqlStore};
+use tempfile::TempDir;
+
+const README: &str = include_str!("../README.md");
+
+fn source(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap()
+}
+
+/// What stands under a heading, up to the next heading of any level.
+fn section(heading: &str) -> &'static str {
+    let (_, after) = README.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let end = after.find("\n## ").into_iter().chain(after.find("\n### ")).min();
+    &after[..end.unwrap_or(after.len())]
+}
+
+/// The first cells of a section's tables, where they are one word of code.
+fn first_cells(heading: &str) -> Vec<&'static str> {
+    let cell = |line: &'static str| line.strip_prefix("| `")?.split_once("` |").map(|(word, _)| word);
+    section(heading).lines().filter_map(cell).collect()
+}
+
+/// The first block of code of a language.
+fn block(heading: &str, language: &str) -> &'static str {
+    let (_, after) = section(heading).split_once(&format!("```{language}\n")).unwrap();
+    after.split_once("```").unwrap().0
+}
+
+/// The words that code quotes: lower case, digits, underscores.
+fn quoted(code: &str) -> BTreeSet<String> {
+    let is_word = |text: &&str| {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        !text.is_empty() && text.bytes().all(known)
+    };
+    code.lines().flat_map(|line| line.split('"').skip(1).step_by(2)).filter(is_word).map(Into::into).collect()
+}
+
+/// The bodies of every `fn reason` of a file.
+fn reasons(path: &str) -> BTreeSet<String> {
+    let code = source(path);
+    let bodies = code.split("pub const fn reason(").skip(1);
+    bodies.flat_map(|body| quoted(body.split("\n    }\n").next().unwrap())).collect()
+}
+
+/// The words of a file, tests left out, that tell why a credential did not count.
+fn causes(path: &str) -> BTreeSet<String> {
+    let code = source(path);
+    let code = code.split("#[cfg(test)]").next().unwrap();
+    quoted(code).into_iter().filter(|word| word.contains('_')).collect()
+}
+
+fn assert_same(documented: &[&str], known: &BTreeSet<String>) {
+    let on_page: BTreeSet<String> = documented.iter().map(ToString::to_string).collect();
+    assert_eq!(on_page.len(), documented.len(), "a line stands there twice");
+    let missing: Vec<_> = known.difference(&on_page).collect();
+    let invented: Vec<_> = on_page.difference(known).collect();
+    assert!(missing.is_empty() && invented.is_empty(), "missing: {missing:?}, not in the code: {invented:?}");
+}
+
+/// The folder of the quick start, as its commands make it.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/magento");
+    for name in ["acl.json", "webapi_routes.json"] {
+        fs::copy(files.join(name), folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("crypt.key"), "0123456789abcdef0123456789abcdef").unwrap();
+    folder
+}
+
+fn smallest(folder: &TempDir) -> Config {
+    Config::from_toml(block("## Quick start", "toml"), folder.path()).unwrap()
+}
+
+#[tokio::test]
+async fn the_smallest_configuration_is_enough_to_start() {
+    let folder = folder();
+    let config = smallest(&folder);
+    SqlStore::migrate(&config.store.database.url()).await.unwrap();
+    App::examine(&config).await.unwrap();
+}
+
+#[test]
+fn the_proof_shown_to_upstreams_is_accepted() {
+    let folder = folder();
+    fs::write(folder.path().join("proof.secret"), "sixteen-or-more-visible\n").unwrap();
+    let proof = block("## Reading the headers in PHP, Node and Go", "toml");
+    let text = format!("{}\n{proof}", block("## Quick start", "toml"));
+    let config = Config::from_toml(&text, folder.path()).unwrap();
+    assert!(config.upstream.proof.is_some());
+}
+
+#[test]
+fn the_table_of_settings_names_every_setting_in_order() {
+    let folder = folder();
+    let known: Vec<_> = smallest(&folder).effective().iter().map(|setting| setting.key).collect();
+    assert_eq!(first_cells("## Configuration"), known);
+}
+
+#[test]
+fn every_reason_is_explained_and_none_invented() {
+    let mut known = reasons("auth/rejection.rs");
+    known.extend(reasons("auth/oauth1/problem.rs"));
+    assert!(known.len() > 20, "the source was not read");
+    assert_same(&first_cells("### Reasons"), &known);
+}
+
+#[test]
+fn every_cause_is_explained_and_none_invented() {
+    let mut known = reasons("auth/jwt/refusal.rs");
+    for path in ["store/judge.rs", "store/facts.rs", "proxy/authenticate.rs", "proxy/authorize.rs"] {
+        known.extend(causes(path));
+    }
+    assert!(known.len() > 20, "the source was not read");
+    assert_same(&first_cells("### Causes"), &known);
+}
+
+/// The demo, killed when dropped; its temporary folder lies in `folder`.
+struct Demo {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Demo {
+    fn start() -> (Self, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["demo", "--port", "0", "--admin-port", "0"])
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let demo = Self { child, _folder: folder };
+        let is_welcome = |line: &String| !line.starts_with("Every request is one JSON line");
+        (demo, output.lines().map(Result::unwrap).take_while(is_welcome).collect())
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends what a printed `curl -si [-H 'name: value'] URL` would send.
+fn curl(line: &str, url: &str) -> u16 {
+    let headers: Vec<_> =
+        line.split('\'').skip(1).step_by(2).filter_map(|header| header.split_once(": ")).collect();
+    send(url, &headers)
+}
+
+fn send(url: &str, headers: &[(&str, &str)]) -> u16 {
+    let (host, target) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let headers: Vec<_> = [("Host", host)].into_iter().chain(headers.iter().copied()).collect();
+    let request = wire::request("GET", &format!("/{target}"), &headers, b"");
+    wire::exchange(host.parse().unwrap(), &request).status()
+}
+
+#[test]
+fn every_line_of_the_demo_answers_as_its_heading_promises() {
+    let (_demo, lines) = Demo::start();
+    let plain = lines.iter().filter(|line| line.starts_with("curl ") && line.contains("http://"));
+    let statuses: Vec<_> = plain.map(|line| curl(line, line.rsplit(' ').next().unwrap())).collect();
+    assert_eq!(statuses, [200, 401, 200, 401, 200, 200, 200], "{lines:#?}");
+
+    let exported = lines.iter().filter_map(|line| line.strip_prefix("export "));
+    let variables = exported.flat_map(|line| line.split(' ')).filter_map(|pair| pair.split_once('='));
+    let url = lines.iter().find_map(|line| line.strip_prefix("url=")).unwrap().trim_matches('\'');
+    let mut sign = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let signed = sign.args(["sign", url]).envs(variables).output().unwrap();
+    let signed = String::from_utf8(signed.stdout).unwrap();
+    let header = signed.trim_end().split_once(": ").unwrap();
+    assert_eq!([send(url, &[header]), send(url, &[header])], [200, 401], "the second one is a replay");
+}
