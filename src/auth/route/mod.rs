@@ -8,6 +8,7 @@
 //! For an API that is not Magento's the table is matched on the whole path, without door and store.
 
 mod door;
+mod open_reads;
 mod path;
 mod percent;
 mod resolve;
