@@ -13,6 +13,7 @@ mod lookup;
 mod mapper;
 mod migrate;
 mod reference;
+mod settings;
 mod sqlite;
 mod timestamp;
 mod writers;
