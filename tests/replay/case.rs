@@ -15,6 +15,7 @@ pub(crate) struct Case {
     pub(crate) integration_as_bearer: bool,
     request: Vec<u8>,
     expect: Value,
+    preconditions: Value,
 }
 
 /// What the gate did.
@@ -52,7 +53,20 @@ impl Case {
             integration_as_bearer: *flag == "1",
             request: bytes,
             expect: recorded["expect"].clone(),
+            preconditions: recorded["preconditions"].clone(),
         })
+    }
+
+    /// The rows of `core_config_data` under which it was recorded.
+    pub(crate) fn config(&self) -> Vec<(String, Value)> {
+        let config = self.preconditions["config"].as_object();
+        let pairs = config.into_iter().flatten();
+        pairs.map(|(path, value)| (path.clone(), value.clone())).collect()
+    }
+
+    /// Whether Magento's module of user JWTs was on.
+    pub(crate) fn has_jwt_module(&self) -> bool {
+        !self.preconditions["modules"].as_str().unwrap_or_default().starts_with("Magento_JwtUserToken")
     }
 
     /// What differs from the recording, if anything.
@@ -60,6 +74,8 @@ impl Case {
         match self.expect["kind"].as_str()? {
             "reply" => self.reply_differs(outcome),
             "forward" => self.context_differs(outcome),
+            "token_issued" if outcome.forwarded.is_none() => Some("Magento issued a token".to_owned()),
+            "token_issued" => None,
             "magento_fault" if outcome.answer.status() >= 500 => Some("a fault became a fault".to_owned()),
             "magento_fault" => None,
             kind => Some(format!("kind {kind} is not replayed here")),
