@@ -4,7 +4,11 @@ use clap::Args;
 use http::Uri;
 
 use super::{ConfigArgs, Failure, load, runtime, say, spoof};
-use crate::server::App;
+use crate::{
+    config::Setting,
+    server::App,
+    store::settings::{InForce, Origin},
+};
 
 /// The prefix of identity headers unless a configuration says otherwise.
 const DEFAULT_PREFIX: &str = "X-Auth-";
@@ -33,12 +37,70 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
 
 fn check_configuration(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(args)?;
+    let examined = runtime()?.block_on(App::examine(&config));
+    let in_force = examined.as_ref().ok();
     for setting in config.effective() {
-        say(&format!("{:<32} = {:<24} # {}", setting.key, setting.value, setting.source))?;
+        say(&line(setting, in_force))?;
+    }
+    for setting in in_force.iter().flat_map(|in_force| &in_force.entries) {
+        if setting.key.is_none() {
+            say(&row(setting.path, &setting.value, &setting.origin.to_string()))?;
+        }
     }
     for warning in config.warnings() {
         say(&format!("warning: {warning}"))?;
     }
-    runtime()?.block_on(App::examine(&config)).map_err(Failure::config)?;
+    for warning in in_force.iter().flat_map(|in_force| &in_force.warnings) {
+        say(&format!("warning: {warning}"))?;
+    }
+    examined.map_err(Failure::config)?;
     say("\nThe configuration can be used.")
+}
+
+/// A setting as it is in force: what the configuration leaves open the store may say.
+fn line(setting: &Setting, in_force: Option<&InForce>) -> String {
+    let mut entries = in_force.iter().flat_map(|in_force| &in_force.entries);
+    match entries.find(|entry| entry.key == Some(setting.key) && entry.origin == Origin::Store) {
+        Some(entry) => row(setting.key, &entry.value, &format!("{} {}", entry.origin, entry.path)),
+        None => row(setting.key, &setting.value, &setting.source.to_string()),
+    }
+}
+
+fn row(name: &str, value: &str, source: &str) -> String {
+    format!("{name:<32} = {value:<24} # {source}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        config::Config,
+        store::settings::{SettingRow, SettingScope},
+    };
+
+    #[test]
+    fn each_setting_is_shown_with_the_home_that_decides() {
+        let text = "[upstream]\nurl = 'http://127.0.0.1:1'\n[store]\nurl = 'sqlite::memory:'\n[acl]\nmode = 'off'\n\
+            [magento]\ncrypt_key = 'k'\nsettings = 'store'\nadmin_token_lifetime = '2h'\n";
+        let config = Config::from_toml(text, Path::new("")).unwrap();
+        let row = |path: &str| SettingRow {
+            scope: SettingScope::Default,
+            path: path.to_owned(),
+            value: "9".to_owned(),
+        };
+        let rows = [row("oauth/access_token_lifetime/customer"), row("oauth/access_token_lifetime/admin")];
+        let in_force = InForce::read(&config.magento.written, &rows);
+        let shown = |key| {
+            let setting = config.effective().iter().find(|setting| setting.key == key).unwrap();
+            line(setting, Some(&in_force)).split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            shown("magento.customer_token_lifetime"),
+            "magento.customer_token_lifetime = 9h # core_config_data oauth/access_token_lifetime/customer"
+        );
+        assert_eq!(shown("magento.admin_token_lifetime"), "magento.admin_token_lifetime = 2h # <text>");
+        assert_eq!(shown("magento.allow_insecure"), "magento.allow_insecure = false # default");
+    }
 }

@@ -23,6 +23,7 @@ use super::{
     scope::Scope,
     store::Store,
     upstream::{Credentials, Upstream},
+    version::MagentoVersion,
 };
 
 /// How the text given to [`Config::from_toml`] is called in messages.
@@ -152,9 +153,10 @@ impl Config {
         let listen = Listen::parse(listen, noted);
         let upstream = Upstream::parse(upstream, noted);
         let store = Store::parse(store, noted);
-        let magento = Magento::parse(magento, noted);
+        let magento = Magento::parse(magento, store.as_ref(), noted);
         let credentials = upstream.as_ref().map_or(Credentials::Strip, |upstream| upstream.credentials);
-        let oauth = Oauth::parse(oauth, credentials, noted);
+        let version = magento.as_ref().map_or(MagentoVersion::V246, |magento| magento.version);
+        let oauth = Oauth::parse(oauth, (credentials, version), noted);
         let nonces = Nonces::parse(nonces, noted);
         let cache = Cache::parse(cache, noted);
         let scope = Scope::parse(scope, noted);

@@ -10,6 +10,7 @@ use super::{
     raw::RawOauth,
     report::Report,
     upstream::Credentials,
+    version::MagentoVersion,
 };
 
 /// A signature method that may be accepted (RFC 5849 §3.4).
@@ -55,20 +56,19 @@ impl Words for Reading {
 }
 
 impl Oauth {
-    pub(super) fn parse(raw: RawOauth, credentials: Credentials, report: &mut Report) -> Self {
+    pub(super) fn parse(
+        raw: RawOauth,
+        (credentials, version): (Credentials, MagentoVersion),
+        report: &mut Report,
+    ) -> Self {
         let RawOauth { signature_methods, timestamp_window, future_window, readings, origin } = raw;
         let window = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
         let ten_minutes = Duration::from_secs(600);
-        // A Magento that authenticates again would refuse what only the standard's reading accepts.
-        let both = match credentials {
-            Credentials::Strip => vec![Reading::Rfc5849, Reading::Magento],
-            Credentials::Forward => vec![Reading::Magento],
-        };
         let parsed = Self {
             signature_methods: report.take(
                 "oauth.signature_methods",
                 signature_methods,
-                vec![SignatureMethod::HmacSha256],
+                version.signature_methods(),
             ),
             timestamp_window: report.take_within(
                 "oauth.timestamp_window",
@@ -77,13 +77,24 @@ impl Oauth {
                 window.clone(),
             ),
             future_window: report.take_within("oauth.future_window", future_window, ten_minutes, window),
-            readings: report.take("oauth.readings", readings, both),
+            readings: report.take("oauth.readings", readings, version.readings(credentials)),
             origin: report.take_optional("oauth.origin", origin),
         };
         check_list("oauth.signature_methods", &parsed.signature_methods, report);
         check_list("oauth.readings", &parsed.readings, report);
+        parsed.check_readings(version, report);
         parsed.check_windows(report);
         parsed
+    }
+
+    fn check_readings(&self, version: MagentoVersion, report: &mut Report) {
+        if self.readings.contains(&Reading::Magento) && !version.knows_reading() {
+            let version = version.show();
+            report.error(
+                "oauth.readings",
+                format!("\"magento\" is how 2.4.4 to 2.4.6 sign, {version} signs otherwise and its way is not known here; write [\"rfc5849\"]"),
+            );
+        }
     }
 
     /// A clock that runs ahead is rarer than a request that was late, and a signature from the future stays usable

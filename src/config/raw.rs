@@ -13,14 +13,18 @@ use super::{
     kinds::ByteSize,
     lenient::Lenient,
     log::LogFormat,
-    magento::{AccountShare, JwtAlgorithm},
+    magento::{AccountShare, SettingsHome},
     oauth::{Reading, SignatureMethod},
     origin::{HostPort, Origin},
     replies::Replies,
     scope::Authenticate,
     upstream::Credentials,
+    version::MagentoVersion,
 };
-use crate::auth::secret::Secret;
+use crate::auth::{
+    jwt::{AcceptedKeys, JwtAlgorithm},
+    secret::Secret,
+};
 
 /// Everything that can be written.
 #[derive(Debug, Default, Deserialize)]
@@ -97,11 +101,16 @@ pub(super) struct RawMagento {
     pub(super) crypt_key: Lenient<Secret<String>>,
     pub(super) crypt_key_file: Lenient<PathBuf>,
     pub(super) env_php: Lenient<PathBuf>,
+    pub(super) version: Lenient<MagentoVersion>,
+    pub(super) settings: Lenient<SettingsHome>,
     pub(super) integration_as_bearer: Lenient<bool>,
     pub(super) jwt_algorithm: Lenient<JwtAlgorithm>,
+    pub(super) jwt_accept_keys: Lenient<AcceptedKeys>,
+    pub(super) jwt_admin: Lenient<bool>,
     pub(super) customer_token_lifetime: Lenient<Duration>,
     pub(super) admin_token_lifetime: Lenient<Duration>,
     pub(super) account_share: Lenient<AccountShare>,
+    pub(super) allow_insecure: Lenient<bool>,
 }
 
 /// `[oauth]` as written.

@@ -71,6 +71,21 @@ impl Report {
         value
     }
 
+    /// The setting, if it is written and right; where it is not written `default` is shown, and another home of settings
+    /// may still speak.
+    pub(super) fn take_written<T: Leaf>(
+        &mut self,
+        key: &'static str,
+        raw: Lenient<T>,
+        default: &T,
+    ) -> Option<T> {
+        if raw.is_written() {
+            return self.take_optional(key, raw);
+        }
+        self.settings.push(Setting { key, value: default.show(), source: Source::Default });
+        None
+    }
+
     /// The setting, if it is written and right.
     pub(super) fn take_optional<T: Leaf>(&mut self, key: &'static str, raw: Lenient<T>) -> Option<T> {
         let Some(written) = raw.into_written() else {

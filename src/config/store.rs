@@ -36,6 +36,14 @@ enum Written<'a> {
 }
 
 impl Database {
+    /// Whether the database is a Magento's own, to which Portcullis is attached.
+    #[must_use]
+    pub const fn is_magentos(&self) -> bool {
+        match self {
+            Self::SqliteFile(_) | Self::SqliteMemory => false,
+        }
+    }
+
     /// The database as a URL.
     #[must_use]
     pub fn url(&self) -> String {

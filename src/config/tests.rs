@@ -5,6 +5,7 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 use proptest::prelude::*;
 
 use super::{keys::KEYS, *};
+use crate::auth::jwt::{AcceptedKeys, JwtAlgorithm};
 
 const SAMPLE: &str = include_str!("../../config/portcullis.toml");
 
@@ -125,6 +126,48 @@ const WRONG: &[(&str, &[&str])] = &[
         &["magento.jwt_algorithm: \"none\" is not known here; write \"HS256\" or \"HS384\" or \"HS512\""],
     ),
     (
+        "[magento]\ncrypt_key = 'a'\ncustomer_token_lifetime = 0.5\nadmin_token_lifetime = '0.5'",
+        &[
+            "magento.customer_token_lifetime: the number is not a duration; write one such as \"600s\", \"250ms\", \"1h\"",
+            "magento.admin_token_lifetime: \"0.5\" is not a duration; write one such as \"600s\", \"250ms\", \"1h\"",
+        ],
+    ),
+    (
+        "[magento]\ncrypt_key = 'a'\ncustomer_token_lifetime = ''\nadmin_token_lifetime = '1s'",
+        &[
+            "magento.customer_token_lifetime: \"\" is not a duration; write one such as \"600s\", \"250ms\", \"1h\"",
+            "magento.admin_token_lifetime: 1s is out of range; choose between 1m and 366days, or 0s for none",
+        ],
+    ),
+    (
+        "[magento]\ncrypt_key = 'a b'\njwt_accept_keys = [1, 3]",
+        &[
+            "magento.jwt_accept_keys: there is no key 3: crypt/key holds 2 keys, counted from 1, the newest last",
+        ],
+    ),
+    (
+        "[magento]\ncrypt_key = 'a'\njwt_accept_keys = [0]",
+        &[
+            "magento.jwt_accept_keys: there is no key 0: crypt/key holds 1 key, counted from 1, the newest last",
+        ],
+    ),
+    (
+        "[magento]\ncrypt_key = 'a'\njwt_accept_keys = []",
+        &["magento.jwt_accept_keys: names no key; write \"none\" if user JWTs are to be refused"],
+    ),
+    (
+        "[magento]\ncrypt_key = 'a'\njwt_accept_keys = 'first'",
+        &[
+            "magento.jwt_accept_keys: \"first\" names no keys; write \"all\", \"last\", \"none\" or places in crypt/key from 1, such as [2]",
+        ],
+    ),
+    (
+        "[magento]\ncrypt_key = 'a'\nversion = '2.4.9'",
+        &[
+            "magento.version: \"2.4.9\" is not known here; write \"2.4.4\" or \"2.4.5\" or \"2.4.6\" or \"2.4.7\" or \"2.4.8\"",
+        ],
+    ),
+    (
         "[oauth]\nsignature_methods = ['PLAINTEXT']",
         &["oauth.signature_methods: \"PLAINTEXT\" is not known here; write \"HMAC-SHA256\" or \"HMAC-SHA1\""],
     ),
@@ -225,7 +268,10 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.upstream.credentials, Credentials::Strip);
     assert!(config.upstream.proof.is_none());
     assert_eq!(config.store.database, Database::SqliteMemory);
-    assert_eq!(config.magento.admin_token_lifetime, Duration::from_secs(4 * 3600));
+    assert_eq!(config.magento.written.admin_token_lifetime, None);
+    assert_eq!(config.magento.settings, SettingsHome::File);
+    assert_eq!(config.magento.jwt_accept_keys, AcceptedKeys::All);
+    assert_eq!(value(&config, "magento.admin_token_lifetime"), ("4h".into(), Source::Default));
     assert_eq!(config.oauth.signature_methods, [SignatureMethod::HmacSha256]);
     assert_eq!(config.oauth.readings, [Reading::Rfc5849, Reading::Magento]);
     assert_eq!(config.nonces.journal.as_deref(), Some(Path::new("/etc/portcullis/nonces")));
@@ -328,7 +374,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.listen.max_headers, 50);
     assert!(config.listen.trusted_proxies[1].contains(&IpAddr::from([192, 0, 2, 7])));
     assert!(config.magento.crypt_key.equals(b"00123"), "digits stay text");
-    assert!(config.magento.integration_as_bearer);
+    assert_eq!(config.magento.written.integration_as_bearer, Some(true));
     assert_eq!(config.upstream.proof.as_ref().unwrap().value(), "0123456789012345");
     assert_eq!(config.replies, Replies::Problem);
     assert_eq!(config.cache.entries, 7);
@@ -455,6 +501,70 @@ fn defaults_follow_the_settings_they_depend_on() {
 }
 
 #[test]
+fn the_version_decides_what_is_not_written() {
+    let load = |version: &str, credentials: &str| {
+        let magento = format!("[magento]\ncrypt_key = 'a b'\nversion = '{version}'\n");
+        let upstream = format!("[upstream]\nurl = 'http://a'\ncredentials = '{credentials}'\n");
+        load(&with(&magento).replace(UPSTREAM, &upstream)).unwrap()
+    };
+    let sha256 = [SignatureMethod::HmacSha256];
+    let both = [SignatureMethod::HmacSha256, SignatureMethod::HmacSha1];
+    let (standard, magentos) = ([Reading::Rfc5849], [Reading::Magento]);
+    for (version, keys, methods, readings) in [
+        ("2.4.4", AcceptedKeys::All, &both[..], &magentos),
+        ("2.4.5", AcceptedKeys::All, &both, &magentos),
+        ("2.4.6", AcceptedKeys::All, &sha256, &magentos),
+        ("2.4.7", AcceptedKeys::Last, &sha256, &standard),
+        ("2.4.8", AcceptedKeys::Last, &sha256, &standard),
+    ] {
+        let config = load(version, "forward");
+        assert_eq!(config.magento.jwt_accept_keys, keys, "{version}");
+        assert_eq!(config.oauth.signature_methods, methods, "{version}");
+        assert_eq!(config.oauth.readings, readings, "{version}");
+    }
+    assert_eq!(load("2.4.4", "strip").oauth.readings, [Reading::Rfc5849, Reading::Magento]);
+    assert_eq!(load("2.4.8", "strip").oauth.readings, standard);
+}
+
+#[test]
+fn a_signer_that_is_not_known_is_refused_by_name() {
+    for version in ["2.4.7", "2.4.8"] {
+        let text = with(&format!("[magento]\ncrypt_key = 'a'\nversion = '{version}'\n"));
+        let errors = load(&format!("{text}[oauth]\nreadings = ['rfc5849', 'magento']\n")).unwrap_err();
+        assert!(
+            errors
+                .to_string()
+                .contains(&format!("oauth.readings: \"magento\" is how 2.4.4 to 2.4.6 sign, {version} "))
+        );
+    }
+}
+
+#[test]
+fn what_is_written_is_told_from_what_is_left_to_the_store() {
+    let text = "[magento]\ncrypt_key = 'a b'\nsettings = 'store'\njwt_algorithm = 'HS512'\njwt_admin = false\n\
+        customer_token_lifetime = '0s'\naccount_share = 'global'\njwt_accept_keys = [2]\n";
+    let magento = load(&with(text)).unwrap().magento;
+    assert_eq!(magento.settings, SettingsHome::Store);
+    assert_eq!(magento.jwt_accept_keys, AcceptedKeys::At(vec![2]));
+    assert!(!magento.jwt_admin);
+    let WrittenSettings {
+        integration_as_bearer,
+        jwt_algorithm,
+        customer_token_lifetime,
+        admin_token_lifetime,
+        account_share,
+        allow_insecure,
+    } = magento.written;
+    assert_eq!((integration_as_bearer, admin_token_lifetime, allow_insecure), (None, None, None));
+    assert_eq!(jwt_algorithm, Some(JwtAlgorithm::Hs512));
+    assert_eq!(customer_token_lifetime, Some(Duration::ZERO));
+    assert_eq!(account_share, Some(AccountShare::Global));
+    let variables = [("PORTCULLIS__MAGENTO__JWT_ACCEPT_KEYS", "1, 2")];
+    let magento = load_with(&with("[magento]\ncrypt_key = 'a b'\n"), &variables).unwrap().magento;
+    assert_eq!(magento.jwt_accept_keys, AcceptedKeys::At(vec![1, 2]));
+}
+
+#[test]
 fn zero_switches_limits_off() {
     let config = load(&with("[listen]\nmax_body = 0\nworkers = 0\n[cache]\nmax_stale = '0s'")).unwrap();
     assert_eq!((config.listen.max_body, config.listen.workers), (None, None));
@@ -477,6 +587,7 @@ fn what_weakens_the_gate_is_warned_about() {
         ("[acl]\nmode = 'off'\n", "acl.mode"),
         ("[acl]\nmode = 'report'\ntree = 'a'\nroutes = 'b'\n", "acl.mode"),
         ("[listen]\ntrusted_proxies = ['0.0.0.0/0']\n", "listen.trusted_proxies"),
+        ("[magento]\ncrypt_key = 'a b'\njwt_accept_keys = [1]\n", "magento.jwt_accept_keys"),
     ] {
         let config = load(&with(section)).unwrap();
         let keys: Vec<_> = config.warnings().iter().map(|warning| warning.key.as_str()).collect();

@@ -17,6 +17,7 @@ use crate::{
     auth::{
         bearer::BearerToken,
         credential::Credential,
+        identity::UserType,
         oauth1::{
             OauthProblem, ProtocolParameters, Readings, Scheme, SignatureMethods, SignedRequest,
             TimestampWindow, check, has_countable_query, verify,
@@ -121,7 +122,7 @@ fn prove(
 ) -> Result<Authenticated, Stop> {
     match &sanitized.credential {
         Credential::None => Ok(Authenticated::guest(None)),
-        Credential::Bearer(token) => bearer(pipeline, token, now, known),
+        Credential::Bearer(token) => bearer(pipeline, token, destination, (now, known)),
         Credential::Oauth(parameters) if destination.takes_signatures() => {
             let signed = Signed { pipeline, sanitized, destination, parameters };
             signed.verify(now, known)
@@ -133,18 +134,31 @@ fn prove(
 fn bearer(
     pipeline: &Pipeline,
     token: &BearerToken<'_>,
-    now: UnixTime,
-    known: Known<'_>,
+    destination: &Destination<'_>,
+    (now, known): (UnixTime, Known<'_>),
 ) -> Result<Authenticated, Stop> {
     let key = CredentialKey::bearer(token.as_bytes());
     let fact = fact(pipeline, key, known, || Lookup::Bearer(Secret::new(token.as_bytes().to_vec())))?;
     let cause = match &*fact {
         Fact::Granted(grant) if grant.expires_at.is_some_and(|expiry| expiry <= now) => "token_expired",
+        Fact::Granted(grant) if !counts_as_bearer(pipeline, grant, destination) => {
+            "integration_as_bearer_is_off"
+        }
         Fact::Granted(_) => return Ok(Authenticated { fact: Some(fact), cause: None, reading: None }),
         Fact::Refused(reason) => reason,
         Fact::Oauth(_) => "credential_kind",
     };
     Ok(Authenticated::guest(Some(cause)))
+}
+
+/// Magento reads `oauth/consumer/enable_integration_as_bearer` at the scope of the store that is asked for.
+fn counts_as_bearer(pipeline: &Pipeline, grant: &Grant, destination: &Destination<'_>) -> bool {
+    match grant.context.user_type() {
+        UserType::Integration => {
+            pipeline.facts.settings().current().integration_as_bearer.in_store(destination.store())
+        }
+        UserType::Admin | UserType::Customer | UserType::Guest => true,
+    }
 }
 
 /// The fact about a credential: fetched a moment ago, cached, or still to be fetched.

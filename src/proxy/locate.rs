@@ -43,9 +43,16 @@ pub enum Scope {
     Everything,
 }
 
-/// The route table with the values that each route needs in headers and log lines.
+/// The routes as they are, and with the reads that `allow_insecure` opens.
 #[derive(Debug)]
 pub struct Routes {
+    guarded: Labeled,
+    open: Labeled,
+}
+
+/// A route table with the values that each route needs in headers and log lines.
+#[derive(Debug)]
+struct Labeled {
     table: RouteTable,
     labels: Vec<Labels>,
 }
@@ -60,8 +67,24 @@ impl Routes {
     /// Prepares a table.
     #[must_use]
     pub fn new(table: RouteTable) -> Self {
+        Self { open: Labeled::new(table.clone().with_open_reads()), guarded: Labeled::new(table) }
+    }
+}
+
+impl Labeled {
+    fn new(table: RouteTable) -> Self {
         let labels = table.routes().iter().map(Labels::of).collect();
         Self { table, labels }
+    }
+}
+
+impl LocateRules {
+    /// The routes in force: only a Magento knows `allow_insecure`.
+    fn routes(&self, reference: Option<&Reference>) -> Option<&Labeled> {
+        let routes = self.routes.as_ref()?;
+        let is_open =
+            self.scope == Scope::Magento && reference.is_some_and(|reference| reference.allows_insecure);
+        Some(if is_open { &routes.open } else { &routes.guarded })
     }
 }
 
@@ -90,6 +113,7 @@ pub struct Destination<'a> {
     evaluation: Evaluation,
     takes_signatures: bool,
     located: Option<Located<'a>>,
+    routes: Option<&'a Labeled>,
     labels: Option<&'a Labels>,
     rules: &'a LocateRules,
     reference: Option<&'a Reference>,
@@ -125,6 +149,13 @@ impl<'a> Destination<'a> {
         self.located.as_ref()
     }
 
+    /// The store that the request is for: the path's, else the default one.
+    #[must_use]
+    pub fn store(&self) -> Option<&'a StoreView> {
+        let named = self.located.as_ref().and_then(|located| located.store);
+        named.or_else(|| self.reference?.scope.default_store())
+    }
+
     /// The value of `Resource`.
     #[must_use]
     pub fn resource(&self) -> HeaderValue {
@@ -155,7 +186,7 @@ impl<'a> Destination<'a> {
 
     fn route_index(&self, sanitized: &Sanitized<'_>, path: CanonicalPath<'_>) -> Option<u32> {
         let method = sanitized.head.method.as_str();
-        let routes = self.rules.routes.as_ref()?;
+        let routes = self.routes?;
         if self.rules.scope == Scope::Everything {
             return routes.table.resolve(method, path).ok()?.map(|route| route.index);
         }
@@ -183,6 +214,7 @@ pub(super) fn locate<'a>(
         evaluation,
         takes_signatures,
         located: None,
+        routes: rules.routes(reference),
         labels: None,
         rules,
         reference,
@@ -195,7 +227,7 @@ pub(super) fn locate<'a>(
             if rest.names_rest_again(sanitized.head.uri.query()) {
                 return Err(Rejection::Malformed(Malformation::AmbiguousPath));
             }
-            let Some(routes) = &rules.routes else {
+            let Some(routes) = rules.routes(reference) else {
                 return Ok(bare(Evaluation::Required, true));
             };
             let known = reference.ok_or(Rejection::StoreUnavailable)?;
@@ -226,7 +258,7 @@ fn whole_path<'a>(
     sanitized: &Sanitized<'_>,
     bare: Destination<'a>,
 ) -> Result<Destination<'a>, Rejection> {
-    let Some(routes) = &rules.routes else {
+    let Some(routes) = bare.routes else {
         return Ok(bare);
     };
     let method = sanitized.head.method.as_str();
@@ -254,7 +286,7 @@ fn matched<'a>(
         (true, true) => Evaluation::Informative,
         (true, false) => Evaluation::Nobody,
     };
-    let labels = rules.routes.as_ref().and_then(|routes| routes.labels.get(route.index as usize));
+    let labels = bare.routes.and_then(|routes| routes.labels.get(route.index as usize));
     let is_https = sanitized.scheme == Scheme::Https;
     let located = Some(Located { route, store, is_https });
     Ok(Destination { evaluation, located, labels, ..bare })

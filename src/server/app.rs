@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
-    chores::Chores,
+    chores::{self, Chores},
     error::BuildError,
     listener,
     wire::{self, Files},
@@ -30,6 +30,7 @@ use crate::{
         facts::Facts,
         nonces::{NonceStore, Recovery},
         reference::ReferenceTables,
+        settings::InForce,
         sql::SqlStore,
     },
 };
@@ -57,12 +58,13 @@ impl App {
     /// Whatever would keep the gate from serving, by the setting that names it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
-        let judge = wire::judge(&config)?;
+        let settings = wire::settings(&config);
+        let judge = wire::judge(&config, &settings)?;
         let store = wire::open_store(&config, &judge.encryptor).await?;
         let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
         report_recovery(&config, nonces.recovery());
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
-        reference.refresh(&store).await?;
+        chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
         let lookups = (wire::lookups(&config), Handle::current());
@@ -76,6 +78,8 @@ impl App {
         let admin_address = admin_listener.local_addr()?;
         let chores = Chores {
             store,
+            settings,
+            facts: facts.clone(),
             reference: Arc::clone(&reference),
             nonces: Arc::clone(&nonces),
             metrics: Arc::clone(&metrics),
@@ -113,18 +117,21 @@ impl App {
         })
     }
 
-    /// Reads what the configuration points to, and leaves everything as it is.
+    /// Reads what the configuration points to, and leaves everything as it is; answers the settings in force that Magento
+    /// has too.
     ///
     /// # Errors
     /// As [`App::build`], except for listeners and the nonce journal, which a running gate holds.
-    pub async fn examine(config: &Config) -> Result<(), BuildError> {
+    pub async fn examine(config: &Config) -> Result<InForce, BuildError> {
         Files::read(config)?;
-        let judge = wire::judge(config)?;
+        let settings = wire::settings(config);
+        let judge = wire::judge(config, &settings)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
+        let in_force = settings.examine(&store).await?;
         store.reference().await?;
         HeaderNames::with_prefix(&config.headers.prefix)?;
         store.close().await;
-        Ok(())
+        Ok(in_force)
     }
 
     /// Where clients connect.

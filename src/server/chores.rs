@@ -7,7 +7,10 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use crate::{
     clock::Clock,
     metrics::Metrics,
-    store::{nonces::NonceStore, reference::ReferenceTables, sql::SqlStore},
+    store::{
+        StoreError, facts::Facts, nonces::NonceStore, reference::ReferenceTables, settings::MagentoSettings,
+        sql::SqlStore,
+    },
 };
 
 /// How much a host's crash may forget of the nonce journal; the store's quarantine rule counts on it.
@@ -17,6 +20,8 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Chores {
     pub(super) store: SqlStore,
+    pub(super) settings: Arc<MagentoSettings>,
+    pub(super) facts: Facts,
     pub(super) reference: Arc<ReferenceTables>,
     pub(super) nonces: Arc<NonceStore>,
     pub(super) metrics: Arc<Metrics>,
@@ -45,20 +50,30 @@ impl Chores {
     /// Tables known so far stay in force while the store is away.
     async fn refresh_once(&self) {
         let was_up = self.metrics.store_up.get() == 1;
-        match self.reference.refresh(&self.store).await {
+        match self.refresh().await {
             Ok(is_changed) => {
                 self.metrics.store_up.set(1);
                 if !was_up || is_changed {
-                    tracing::info!(is_changed, "stores, roles and rules read");
+                    tracing::info!(is_changed, "settings, stores, roles and rules read");
                 }
             }
             Err(error) => {
                 self.metrics.store_up.set(0);
                 if was_up || self.reference.current().is_none() {
-                    tracing::warn!(error = %error, "stores, roles and rules cannot be read");
+                    tracing::warn!(error = %error, "settings, stores, roles and rules cannot be read");
                 }
             }
         }
+    }
+
+    /// What was judged by other settings is forgotten at once.
+    async fn refresh(&self) -> Result<bool, StoreError> {
+        let changed = refresh_settings(&self.store, &self.settings).await?;
+        if changed {
+            self.facts.cache().invalidate_everyone();
+        }
+        let settings = self.settings.current().clone();
+        Ok(self.reference.refresh(&self.store, &settings).await? || changed)
     }
 
     async fn sync_nonces(self, mut drain: watch::Receiver<bool>) {
@@ -78,6 +93,27 @@ impl Chores {
             }
         }
     }
+}
+
+/// The first reading of everything that a decision needs.
+pub(super) async fn read_tables(
+    store: &SqlStore,
+    settings: &MagentoSettings,
+    reference: &ReferenceTables,
+) -> Result<(), StoreError> {
+    refresh_settings(store, settings).await?;
+    let settings = settings.current().clone();
+    reference.refresh(store, &settings).await?;
+    Ok(())
+}
+
+/// Says once for each change what an operator should know of the store's settings.
+async fn refresh_settings(store: &SqlStore, settings: &MagentoSettings) -> Result<bool, StoreError> {
+    let Some(in_force) = settings.refresh(store).await? else { return Ok(false) };
+    for warning in &in_force.warnings {
+        tracing::warn!(warning, "a setting in the store is unusable");
+    }
+    Ok(true)
 }
 
 /// Completes when the gate drains. The guard that `wait_for` returns must not live across an await.

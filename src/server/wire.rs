@@ -11,9 +11,9 @@ use crate::{
         acl::AclTree,
         crypt_keys::CryptKeys,
         encryptor::Encryptor,
-        jwt::{JwtAlgorithm, JwtVerifier},
+        jwt::JwtVerifiers,
         oauth1::{Reading, Readings, Scheme, SignatureMethod, SignatureMethods, TimestampWindow},
-        route::{AccountShare, RouteTable},
+        route::RouteTable,
         secret::Secret,
     },
     config::{self, Config},
@@ -35,6 +35,7 @@ use crate::{
         judge::Judge,
         nonces::{NonceSettings, NonceStore},
         reference::{ReferenceSettings, ReferenceTables},
+        settings::MagentoSettings,
         sql::SqlStore,
     },
 };
@@ -95,20 +96,23 @@ pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result
     Ok(store)
 }
 
-/// What judges the store's rows.
-pub(super) fn judge(config: &Config) -> Result<Judge, BuildError> {
-    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
-    let algorithm = match config.magento.jwt_algorithm {
-        config::JwtAlgorithm::Hs256 => JwtAlgorithm::Hs256,
-        config::JwtAlgorithm::Hs384 => JwtAlgorithm::Hs384,
-        config::JwtAlgorithm::Hs512 => JwtAlgorithm::Hs512,
+/// The settings that Magento has too.
+pub(super) fn settings(config: &Config) -> Arc<MagentoSettings> {
+    let reads_store = match config.magento.settings {
+        config::SettingsHome::Store => true,
+        config::SettingsHome::File => false,
     };
+    Arc::new(MagentoSettings::new(config.magento.written.clone(), reads_store))
+}
+
+/// What judges the store's rows.
+pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<Judge, BuildError> {
+    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
     Ok(Judge {
         encryptor: Encryptor::new(&keys)?,
-        jwt: JwtVerifier::new(&keys, algorithm),
-        integration_as_bearer: config.magento.integration_as_bearer,
-        customer_token_lifetime: config.magento.customer_token_lifetime,
-        admin_token_lifetime: config.magento.admin_token_lifetime,
+        jwt: JwtVerifiers::new(&config.magento.jwt_accept_keys, &keys),
+        jwt_admin: config.magento.jwt_admin,
+        settings: Arc::clone(settings),
         fingerprint_key: fingerprint_key(&keys),
     })
 }
@@ -265,14 +269,7 @@ pub(super) fn nonces(config: &Config) -> NonceSettings {
 }
 
 pub(super) fn reference(config: &Config, tree: &Arc<AclTree>) -> ReferenceSettings {
-    ReferenceSettings {
-        tree: Arc::clone(tree),
-        account_share: match config.magento.account_share {
-            config::AccountShare::Website => AccountShare::PerWebsite,
-            config::AccountShare::Global => AccountShare::Global,
-        },
-        acl_max: config.headers.acl_max,
-    }
+    ReferenceSettings { tree: Arc::clone(tree), acl_max: config.headers.acl_max }
 }
 
 /// How often the small tables are read again.

@@ -88,7 +88,9 @@ impl FactCache {
             };
         }
         match self.negative.get(key) {
-            Some(entry) if Instant::now() < entry.fresh_until => Cached::Fresh(entry.fact),
+            Some(entry) if self.holds(&entry) && Instant::now() < entry.fresh_until => {
+                Cached::Fresh(entry.fact)
+            }
             Some(_) | None => Cached::Missing,
         }
     }
@@ -117,6 +119,11 @@ impl FactCache {
         self.generations.invalidate(subject);
     }
 
+    /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.
+    pub fn invalidate_everyone(&self) {
+        self.generations.invalidate_everyone();
+    }
+
     /// Facts kept, approximately: positive and negative.
     #[must_use]
     pub fn len(&self) -> (u64, u64) {
@@ -124,11 +131,9 @@ impl FactCache {
     }
 
     fn holds(&self, entry: &Entry) -> bool {
-        entry
-            .fact
-            .grant()
-            .and_then(|grant| subject(&grant.context))
-            .is_none_or(|subject| self.generations.holds(subject, entry.generation))
+        let subject = entry.fact.grant().and_then(|grant| subject(&grant.context));
+        self.generations.holds_for_everyone(entry.generation)
+            && subject.is_none_or(|subject| self.generations.holds(subject, entry.generation))
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     error::StoreError,
     grant::{CredentialKey, Fact},
     judge::Judge,
+    settings::MagentoSettings,
     sql::SqlStore,
 };
 use crate::auth::{identity::UserType, secret::Secret};
@@ -105,6 +106,12 @@ impl Facts {
         &self.0.cache
     }
 
+    /// The settings by which facts are judged.
+    #[must_use]
+    pub fn settings(&self) -> &MagentoSettings {
+        &self.0.judge.settings
+    }
+
     /// Finds the fact about a credential: one store query however many ask.
     ///
     /// # Errors
@@ -181,7 +188,7 @@ impl Inner {
         }
         let claims = match self.judge.claims(token) {
             Ok(claims) => claims,
-            Err(refusal) => return Ok(Fact::Refused(refusal.reason())),
+            Err(reason) => return Ok(Fact::Refused(reason)),
         };
         let user = match claims.user_type {
             UserType::Admin | UserType::Customer => self.store.user(claims.user_type, claims.user_id).await?,

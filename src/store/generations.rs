@@ -28,13 +28,14 @@ pub(super) struct Generation(u64);
 #[derive(Debug)]
 pub(super) struct Generations {
     current: AtomicU64,
+    everyone: AtomicU64,
     slots: Box<[AtomicU64]>,
 }
 
 impl Default for Generations {
     fn default() -> Self {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { current: AtomicU64::new(0), slots }
+        Self { current: AtomicU64::new(0), everyone: AtomicU64::new(0), slots }
     }
 }
 
@@ -50,6 +51,17 @@ impl Generations {
         if let Some(slot) = self.slots.get(Self::slot(subject)) {
             slot.fetch_max(next, Ordering::AcqRel);
         }
+    }
+
+    /// Kills every fact whose lookup began before this call.
+    pub(super) fn invalidate_everyone(&self) {
+        let next = self.current.fetch_add(1, Ordering::AcqRel) + 1;
+        self.everyone.fetch_max(next, Ordering::AcqRel);
+    }
+
+    /// Whether facts about anybody, looked up at `generation`, still hold.
+    pub(super) fn holds_for_everyone(&self, generation: Generation) -> bool {
+        self.everyone.load(Ordering::Acquire) <= generation.0
     }
 
     /// Whether a fact about `subject`, looked up at `generation`, still holds.
@@ -80,6 +92,16 @@ mod tests {
         generations.invalidate(Subject::Customer(7));
         assert!(!generations.holds(Subject::Customer(7), before));
         assert!(generations.holds(Subject::Customer(7), generations.current()));
+    }
+
+    #[test]
+    fn what_concerns_everyone_kills_every_fact() {
+        let generations = Generations::default();
+        let before = generations.current();
+        assert!(generations.holds_for_everyone(before));
+        generations.invalidate_everyone();
+        assert!(!generations.holds_for_everyone(before));
+        assert!(generations.holds_for_everyone(generations.current()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! integrations, only users who exist and are active. Expiry is not judged here: a grant carries it, and every request
 //! compares it with its own time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderValue;
@@ -13,29 +13,28 @@ use sha2::Sha256;
 use super::{
     grant::{CallerHeaders, Fact, Grant, IntegrationHeaders, OauthFact, Standing},
     rows::{IntegrationRow, OauthRows, TokenRow, TokenType, UserRow},
+    settings::MagentoSettings,
 };
 use crate::auth::{
     encryptor::Encryptor,
     header_text::header_text,
     identity::{AuthMethod, Customer, Integration, UserContext, UserType},
-    jwt::{Claims, JwtRefusal, JwtVerifier},
+    jwt::{Claims, JwtRefusal, JwtVerifiers},
     oauth1::SigningKey,
     secret::Secret,
 };
 
-/// What the configuration says about credentials.
+/// What the configuration and Magento's settings say about credentials.
 #[derive(Debug)]
 pub struct Judge {
     /// Decrypts consumer and token secrets.
     pub encryptor: Encryptor,
-    /// Verifies user JWTs.
-    pub jwt: JwtVerifier,
-    /// Whether an integration's access token counts as bearer (`oauth/consumer/enable_integration_as_bearer`).
-    pub integration_as_bearer: bool,
-    /// How long an opaque customer token lives.
-    pub customer_token_lifetime: Duration,
-    /// How long an opaque admin token lives.
-    pub admin_token_lifetime: Duration,
+    /// Verify user JWTs, one for each algorithm that the settings may name.
+    pub jwt: JwtVerifiers,
+    /// Whether admins may come with a JWT.
+    pub jwt_admin: bool,
+    /// What may change at run time; each judgement reads it once.
+    pub settings: Arc<MagentoSettings>,
     /// The key of credential fingerprints.
     pub fingerprint_key: Secret<[u8; 32]>,
 }
@@ -53,9 +52,10 @@ impl Judge {
         let Some(user_type) = row.user_type.and_then(UserType::from_magento) else {
             return Fact::Refused("token_user_type");
         };
+        let settings = self.settings.current();
         match user_type {
-            UserType::Admin => self.user_token(token, row, user_type, self.admin_token_lifetime),
-            UserType::Customer => self.user_token(token, row, user_type, self.customer_token_lifetime),
+            UserType::Admin => self.user_token(token, row, user_type, settings.admin_token_lifetime),
+            UserType::Customer => self.user_token(token, row, user_type, settings.customer_token_lifetime),
             UserType::Integration => self.integration_token(token, row),
             UserType::Guest => Fact::Refused("token_user_type"),
         }
@@ -64,9 +64,16 @@ impl Judge {
     /// Reads a JWT; no row is needed to refuse one.
     ///
     /// # Errors
-    /// The reason why it is none of ours.
-    pub fn claims(&self, token: &[u8]) -> Result<Claims, JwtRefusal> {
-        self.jwt.verify(token)
+    /// The reason why it is none of ours, for the log.
+    pub fn claims(&self, token: &[u8]) -> Result<Claims, &'static str> {
+        let Some(algorithm) = self.settings.current().jwt_algorithm else {
+            return Err("jwt_algorithm_refused");
+        };
+        let claims = self.jwt.of(algorithm).verify(token).map_err(JwtRefusal::reason)?;
+        if claims.user_type == UserType::Admin && !self.jwt_admin {
+            return Err("jwt_admin_is_off");
+        }
+        Ok(claims)
     }
 
     /// Judges a JWT's claims by the row of the user they name.
@@ -130,6 +137,9 @@ impl Judge {
         let Some(created_at) = row.created_at else {
             return Fact::Refused("token_expired");
         };
+        if lifetime.is_zero() {
+            return Fact::Refused("token_expired");
+        }
         if user.revoke_before.is_some_and(|revoke_before| created_at <= revoke_before) {
             return Fact::Refused("token_revoked_by_user");
         }
@@ -141,8 +151,9 @@ impl Judge {
         })
     }
 
+    /// Refuses what counts in no store; in which of them it counts is asked at every request (`authenticate`).
     fn integration_token(&self, token: &[u8], row: &TokenRow) -> Fact {
-        if !self.integration_as_bearer {
+        if !self.settings.current().integration_as_bearer.is_set_somewhere() {
             return Fact::Refused("integration_as_bearer_is_off");
         }
         match (&row.integration, row.consumer_id) {
@@ -227,4 +238,138 @@ const fn context(user_type: UserType, user: &UserRow) -> UserContext {
 /// A header value from text that `header_text` or `hex` made.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::{
+            crypt_keys::CryptKeys,
+            jwt::{AcceptedKeys, JwtAlgorithm, JwtVerifier},
+            time::UnixTime,
+        },
+        config::WrittenSettings,
+        store::{settings::MagentoSettings, sql::SqlStore},
+    };
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const NOW: i64 = 1_700_000_000;
+
+    fn judge(written: WrittenSettings, reads_store: bool, jwt_admin: bool) -> Judge {
+        let keys = CryptKeys::parse(KEY).unwrap();
+        Judge {
+            encryptor: Encryptor::new(&keys).unwrap(),
+            jwt: JwtVerifiers::new(&AcceptedKeys::All, &keys),
+            jwt_admin,
+            settings: Arc::new(MagentoSettings::new(written, reads_store)),
+            fingerprint_key: Secret::new([7; 32]),
+        }
+    }
+
+    fn token(user_type: UserType, revoke_before: Option<i64>) -> TokenRow {
+        let user = UserRow {
+            id: 1,
+            is_active: true,
+            website_id: Some(1),
+            revoke_before: revoke_before.map(UnixTime::from_seconds),
+        };
+        TokenRow {
+            token_type: TokenType::Access,
+            user_type: Some(user_type as i64),
+            consumer_id: None,
+            secret: Secret::new(String::new()),
+            is_revoked: false,
+            created_at: Some(UnixTime::from_seconds(NOW)),
+            user: Some(user),
+            integration: None,
+        }
+    }
+
+    /// `expires` and a number of seconds, or why nobody is let in.
+    fn outcome(fact: &Fact) -> String {
+        match fact {
+            Fact::Granted(grant) => format!("expires {}", grant.expires_at.unwrap().seconds() - NOW),
+            Fact::Refused(reason) => (*reason).to_owned(),
+            Fact::Oauth(_) => "oauth".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_opaque_token_of_the_second_of_revocation_is_dead() {
+        let judge = judge(WrittenSettings::default(), false, true);
+        for user_type in [UserType::Admin, UserType::Customer] {
+            for (revoke_before, is_dead) in
+                [(None, false), (Some(-1), false), (Some(0), true), (Some(1), true)]
+            {
+                let row = token(user_type, revoke_before.map(|offset| NOW + offset));
+                let refused = outcome(&judge.opaque(b"t", &row)) == "token_revoked_by_user";
+                assert_eq!(refused, is_dead, "{user_type:?} {revoke_before:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_jwt_of_the_second_of_revocation_is_dead() {
+        let judge = judge(WrittenSettings::default(), false, true);
+        let claims = Claims {
+            user_type: UserType::Customer,
+            user_id: 1,
+            issued_at: UnixTime::from_seconds(NOW),
+            expires_at: UnixTime::from_seconds(NOW + 60),
+        };
+        for (offset, expected) in
+            [(-1, "expires 60"), (0, "token_revoked_by_user"), (1, "token_revoked_by_user")]
+        {
+            let user = token(UserType::Customer, Some(NOW + offset)).user;
+            assert_eq!(outcome(&judge.jwt(b"t", &claims, user.as_ref())), expected, "{offset}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_user_has_its_own_lifetime_and_zero_lets_nobody_in() {
+        let written = |customer, admin| WrittenSettings {
+            customer_token_lifetime: Some(Duration::from_secs(customer)),
+            admin_token_lifetime: Some(Duration::from_secs(admin)),
+            ..WrittenSettings::default()
+        };
+        for (customer, admin, expected) in [
+            (60, 120, ["expires 60", "expires 120"]),
+            (0, 120, ["token_expired", "expires 120"]),
+            (60, 0, ["expires 60", "token_expired"]),
+        ] {
+            let judge = judge(written(customer, admin), false, true);
+            let outcomes = [UserType::Customer, UserType::Admin]
+                .map(|user_type| outcome(&judge.opaque(b"t", &token(user_type, None))));
+            assert_eq!(outcomes, expected);
+        }
+    }
+
+    #[test]
+    fn admins_with_a_jwt_are_guests_where_that_is_off() {
+        let verifier = JwtVerifier::new(&CryptKeys::parse(KEY).unwrap(), JwtAlgorithm::Hs256);
+        let jwt = |user_type| {
+            let issued_at = UnixTime::from_seconds(NOW);
+            verifier.sign(&Claims { user_type, user_id: 1, issued_at, expires_at: issued_at })
+        };
+        for (jwt_admin, admin) in [(true, None), (false, Some("jwt_admin_is_off"))] {
+            let judge = judge(WrittenSettings::default(), false, jwt_admin);
+            assert_eq!(judge.claims(jwt(UserType::Admin).as_bytes()).err(), admin);
+            assert_eq!(judge.claims(jwt(UserType::Customer).as_bytes()).err(), None);
+        }
+    }
+
+    /// Deviation D6: a key-wrapping algorithm in the store shuts JWTs out, whatever signed them.
+    #[tokio::test]
+    async fn an_algorithm_of_the_store_that_signs_nothing_shuts_every_jwt_out() {
+        let store = SqlStore::open("sqlite::memory:").await.unwrap();
+        store.set_for_test("webapi/jwtauth/jwt_alg", "A128KW").await;
+        let issued_at = UnixTime::from_seconds(NOW);
+        let claims = Claims { user_type: UserType::Customer, user_id: 1, issued_at, expires_at: issued_at };
+        let jwt = JwtVerifier::new(&CryptKeys::parse(KEY).unwrap(), JwtAlgorithm::Hs256).sign(&claims);
+        let judge = judge(WrittenSettings::default(), true, true);
+        assert_eq!(judge.claims(jwt.as_bytes()), Ok(claims));
+        judge.settings.refresh(&store).await.unwrap();
+        assert_eq!(judge.claims(jwt.as_bytes()), Err("jwt_algorithm_refused"));
+    }
 }

@@ -13,7 +13,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 
-use super::{error::StoreError, rows::ReferenceRows, sql::SqlStore};
+use super::{error::StoreError, rows::ReferenceRows, settings::Settings, sql::SqlStore};
 use crate::auth::{
     acl::{AclTree, Permissions, Role, RoleBook, smallest_list},
     header_text::header_text,
@@ -26,6 +26,8 @@ use crate::auth::{
 pub struct Reference {
     /// Which store a path means, and who may act in it.
     pub scope: StoreScope,
+    /// Whether the reads of `WebapiSecurity` are open to everybody.
+    pub allows_insecure: bool,
     roles: RoleBook,
     headers: HashMap<(UserType, u32), RoleHeaders>,
     long_lists: HashMap<String, String>,
@@ -58,7 +60,7 @@ impl Reference {
         self.long_lists.get(digest).map(String::as_str)
     }
 
-    fn build(settings: &ReferenceSettings, rows: &ReferenceRows) -> Self {
+    fn build(settings: &ReferenceSettings, (rows, effects): &(ReferenceRows, Effects)) -> Self {
         let roles = RoleBook::build(&settings.tree, &rows.roles, &rows.rules);
         let mut writer = ListWriter { settings, written: HashMap::new(), long_lists: HashMap::new() };
         let headers = roles.iter().map(|(user, role)| (user, writer.headers(role))).collect();
@@ -68,8 +70,8 @@ impl Reference {
             .iter()
             .map(|row| StoreView { id: row.id, code: row.code.clone(), website_id: row.website_id })
             .collect::<Vec<_>>();
-        let scope = StoreScope::new(views, rows.default_store_id, settings.account_share);
-        Self { scope, roles, headers, long_lists }
+        let scope = StoreScope::new(views, rows.default_store_id, effects.account_share);
+        Self { scope, allows_insecure: effects.allow_insecure, roles, headers, long_lists }
     }
 }
 
@@ -116,10 +118,15 @@ fn value(text: &str) -> HeaderValue {
 pub struct ReferenceSettings {
     /// The resource tree.
     pub tree: Arc<AclTree>,
-    /// Whether customers are shared between websites.
-    pub account_share: AccountShare,
     /// The longest list that is sent in a header.
     pub acl_max: usize,
+}
+
+/// Magento's own settings that the tables are built by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Effects {
+    account_share: AccountShare,
+    allow_insecure: bool,
 }
 
 /// The current tables of one process.
@@ -127,7 +134,7 @@ pub struct ReferenceSettings {
 pub struct ReferenceTables {
     settings: ReferenceSettings,
     current: ArcSwapOption<Reference>,
-    last: Mutex<Option<ReferenceRows>>,
+    last: Mutex<Option<(ReferenceRows, Effects)>>,
 }
 
 impl ReferenceTables {
@@ -143,18 +150,19 @@ impl ReferenceTables {
         self.current.load()
     }
 
-    /// Reads the tables; says whether they differ from what was known.
+    /// Reads the tables and builds them by these settings; says whether they differ from what was known.
     ///
     /// # Errors
     /// When the store cannot be read; the tables known so far stay.
-    pub async fn refresh(&self, store: &SqlStore) -> Result<bool, StoreError> {
-        let rows = store.reference().await?;
+    pub async fn refresh(&self, store: &SqlStore, settings: &Settings) -> Result<bool, StoreError> {
+        let Settings { account_share, allow_insecure, .. } = *settings;
+        let read = (store.reference().await?, Effects { account_share, allow_insecure });
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref() == Some(&rows) {
+        if last.as_ref() == Some(&read) {
             return Ok(false);
         }
-        self.current.store(Some(Arc::new(Reference::build(&self.settings, &rows))));
-        *last = Some(rows);
+        self.current.store(Some(Arc::new(Reference::build(&self.settings, &read))));
+        *last = Some(read);
         Ok(true)
     }
 }

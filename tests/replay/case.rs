@@ -17,6 +17,7 @@ pub(crate) struct Case {
     is_token_endpoint: bool,
     request: Vec<u8>,
     expect: Value,
+    preconditions: Value,
 }
 
 /// What the gate did.
@@ -56,7 +57,20 @@ impl Case {
             is_token_endpoint,
             request: bytes,
             expect: recorded["expect"].clone(),
+            preconditions: recorded["preconditions"].clone(),
         })
+    }
+
+    /// The rows of `core_config_data` under which it was recorded.
+    pub(crate) fn config(&self) -> Vec<(String, Value)> {
+        let config = self.preconditions["config"].as_object();
+        let pairs = config.into_iter().flatten();
+        pairs.map(|(path, value)| (path.clone(), value.clone())).collect()
+    }
+
+    /// Whether Magento's module of user JWTs was on.
+    pub(crate) fn has_jwt_module(&self) -> bool {
+        !self.preconditions["modules"].as_str().unwrap_or_default().starts_with("Magento_JwtUserToken")
     }
 
     /// What differs from the recording, if anything.

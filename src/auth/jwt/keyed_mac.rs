@@ -23,11 +23,15 @@ pub(super) enum KeyedMac {
 impl KeyedMac {
     /// Keys the algorithm with a crypt key as configured.
     pub(super) fn new(algorithm: JwtAlgorithm, crypt_key: &[u8]) -> Self {
-        let secret = pad(crypt_key);
+        Self::from_secret(algorithm, &pad(crypt_key))
+    }
+
+    /// Keys the algorithm with a secret as RFC 7518 §3.2 has it, unpadded.
+    pub(super) fn from_secret(algorithm: JwtAlgorithm, secret: &[u8]) -> Self {
         match algorithm {
-            JwtAlgorithm::Hs256 => Self::Sha256(keyed(&secret)),
-            JwtAlgorithm::Hs384 => Self::Sha384(keyed(&secret)),
-            JwtAlgorithm::Hs512 => Self::Sha512(keyed(&secret)),
+            JwtAlgorithm::Hs256 => Self::Sha256(keyed(secret)),
+            JwtAlgorithm::Hs384 => Self::Sha384(keyed(secret)),
+            JwtAlgorithm::Hs512 => Self::Sha512(keyed(secret)),
         }
     }
 

@@ -10,6 +10,7 @@
 //! not plain integers. Whether the user exists and is active, whether the token is expired or revoked, is asked by
 //! whoever holds the claims: nothing here knows the time.
 
+mod accepted_keys;
 mod algorithm;
 mod base64url;
 mod claims;
@@ -18,8 +19,11 @@ mod keyed_mac;
 mod refusal;
 mod serialization;
 mod verifier;
+mod verifiers;
 
+pub use accepted_keys::AcceptedKeys;
 pub use algorithm::JwtAlgorithm;
 pub use claims::Claims;
 pub use refusal::JwtRefusal;
 pub use verifier::JwtVerifier;
+pub use verifiers::JwtVerifiers;

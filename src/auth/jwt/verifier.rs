@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::accepted_keys::AcceptedKeys;
 use super::algorithm::JwtAlgorithm;
 use super::base64url;
 use super::claims::Claims;
@@ -9,14 +10,15 @@ use super::json::Json;
 use super::keyed_mac::KeyedMac;
 use super::refusal::JwtRefusal;
 use super::serialization::Jws;
-use crate::auth::crypt_keys::CryptKeys;
+use crate::auth::crypt_keys::{CryptKey, CryptKeys};
 
-/// Verifies user JWTs with every crypt key and one algorithm; signs with the newest key.
+/// Verifies user JWTs with the accepted crypt keys and one algorithm; signs with the newest key.
 #[derive(Clone)]
 pub struct JwtVerifier {
     algorithm: JwtAlgorithm,
-    older: Vec<KeyedMac>,
+    accepted: Vec<KeyedMac>,
     newest: KeyedMac,
+    newest_place: usize,
 }
 
 /// A payload whose signature held. Only [`JwtVerifier::authenticate`] makes one.
@@ -26,12 +28,18 @@ impl JwtVerifier {
     /// Prepares every crypt key for the configured algorithm.
     #[must_use]
     pub fn new(crypt_keys: &CryptKeys, algorithm: JwtAlgorithm) -> Self {
-        let keyed = |secret: &str| KeyedMac::new(algorithm, secret.as_bytes());
-        let older_count = crypt_keys.count().saturating_sub(1);
+        Self::accepting(&AcceptedKeys::All, crypt_keys, algorithm)
+    }
+
+    /// Prepares the accepted crypt keys for the configured algorithm; the others are never tried.
+    #[must_use]
+    pub fn accepting(accepted: &AcceptedKeys, crypt_keys: &CryptKeys, algorithm: JwtAlgorithm) -> Self {
+        let keyed = |key: &CryptKey| KeyedMac::new(algorithm, key.configured().expose().as_bytes());
         Self {
             algorithm,
-            older: crypt_keys.iter().take(older_count).map(|key| keyed(key.configured().expose())).collect(),
-            newest: keyed(crypt_keys.newest().configured().expose()),
+            accepted: accepted.of(crypt_keys).map(keyed).collect(),
+            newest: keyed(crypt_keys.newest()),
+            newest_place: crypt_keys.count(),
         }
     }
 
@@ -41,9 +49,7 @@ impl JwtVerifier {
     ///
     /// [`JwtRefusal`] names the first rule that does not hold; whatever does not look like a JWT costs no HMAC.
     pub fn verify(&self, token: &[u8]) -> Result<Claims, JwtRefusal> {
-        let jws = Jws::parse(token)?;
-        self.check_header(&jws)?;
-        let AuthenticPayload(payload) = self.authenticate(&jws)?;
+        let AuthenticPayload(payload) = self.open(token)?;
         Claims::parse(&payload)
     }
 
@@ -52,11 +58,17 @@ impl JwtVerifier {
     /// What it returns is a credential. It does not ask whether the claims would be accepted.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> String {
-        let kid = self.older.len().saturating_add(1);
+        let kid = self.newest_place;
         let header = base64url::encode(format!(r#"{{"kid":"{kid}","alg":"{}"}}"#, self.algorithm.as_str()));
         let payload = base64url::encode(claims.to_payload());
         let signature = base64url::encode(self.newest.tag(signing_input(&header, &payload)));
         format!("{header}.{payload}.{signature}")
+    }
+
+    fn open(&self, token: &[u8]) -> Result<AuthenticPayload, JwtRefusal> {
+        let jws = Jws::parse(token)?;
+        self.check_header(&jws)?;
+        self.authenticate(&jws)
     }
 
     /// The rules for the header. `kid`, `typ`, `crit` and whatever else stands there has no say, as in Magento.
@@ -75,14 +87,14 @@ impl JwtVerifier {
         }
     }
 
-    /// Tries every key, also after one that fits: the time must not tell which key signed.
+    /// Tries every accepted key, also after one that fits: the time must not tell which key signed.
     fn authenticate(&self, jws: &Jws<'_>) -> Result<AuthenticPayload, JwtRefusal> {
         if jws.encoded_payload.is_empty() {
             return Err(JwtRefusal::EmptyPayload);
         }
         let message = signing_input(&jws.encoded_header, &jws.encoded_payload);
-        let keys = self.older.iter().chain([&self.newest]);
-        let is_authentic = keys.fold(false, |found, key| found | key.verifies(message, &jws.signature));
+        let is_authentic =
+            self.accepted.iter().fold(false, |found, key| found | key.verifies(message, &jws.signature));
         if !is_authentic {
             return Err(JwtRefusal::SignatureInvalid);
         }
@@ -108,6 +120,7 @@ mod tests {
 
     use super::*;
     use crate::auth::identity::UserType;
+    use crate::auth::jwt::JwtVerifiers;
     use crate::auth::time::UnixTime;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -400,6 +413,121 @@ mod tests {
             }
             for length in 0..good.len() {
                 assert!(verifier.verify(&good[..length]).is_err(), "{algorithm:?} length {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_are_shut_out_sign_nobody_in() {
+        let keys = CryptKeys::parse("leaked middle newest").unwrap();
+        let tokens =
+            ["leaked", "middle", "newest"].map(|key| verifier(key, JwtAlgorithm::Hs256).sign(&customer()));
+        for (accepted, expected) in [
+            (AcceptedKeys::All, [true, true, true]),
+            (AcceptedKeys::Last, [false, false, true]),
+            (AcceptedKeys::None, [false, false, false]),
+            (AcceptedKeys::At(vec![1]), [true, false, false]),
+            (AcceptedKeys::At(vec![3, 2]), [false, true, true]),
+            (AcceptedKeys::At(vec![0, 4]), [false, false, false]),
+        ] {
+            let verifiers = JwtVerifiers::new(&accepted, &keys);
+            let verifier = verifiers.of(JwtAlgorithm::Hs256);
+            for (token, accepts) in tokens.iter().zip(expected) {
+                let verified = verifier.verify(token.as_bytes());
+                let expected = if accepts { Ok(customer()) } else { Err(JwtRefusal::SignatureInvalid) };
+                assert_eq!(verified, expected, "{accepted:?}");
+            }
+            let header = verifier.sign(&customer());
+            assert!(header.starts_with(&base64url::encode(r#"{"kid":"3","alg":"HS256"}"#)), "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn one_algorithm_is_pinned_whatever_the_token_names() {
+        let verifiers = JwtVerifiers::new(&AcceptedKeys::All, &CryptKeys::parse(KEY).unwrap());
+        let all = [JwtAlgorithm::Hs256, JwtAlgorithm::Hs384, JwtAlgorithm::Hs512];
+        for pinned in all {
+            for named in all {
+                let verified = verifiers.of(pinned).verify(verifier(KEY, named).sign(&customer()).as_bytes());
+                let expected =
+                    if pinned == named { Ok(customer()) } else { Err(JwtRefusal::AlgorithmMismatch) };
+                assert_eq!(verified, expected, "{pinned:?} {named:?}");
+            }
+        }
+    }
+
+    fn with_secret(algorithm: JwtAlgorithm, secret: &[u8]) -> JwtVerifier {
+        let mac = KeyedMac::from_secret(algorithm, secret);
+        JwtVerifier { algorithm, accepted: vec![mac.clone()], newest: mac, newest_place: 1 }
+    }
+
+    /// RFC 7515 appendix A.1: a key that is not padded, a header with blanks and a payload that is not ours.
+    #[test]
+    fn the_standards_own_example_verifies() {
+        let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+        let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let verifier = with_secret(JwtAlgorithm::Hs256, &base64url::decode(key).unwrap());
+        let payload = verifier.open(token.as_bytes()).map(|payload| payload.0).unwrap();
+        assert!(payload.starts_with(b"{\"iss\":\"joe\""));
+        assert_eq!(verifier.verify(token.as_bytes()), Err(JwtRefusal::UserType));
+    }
+
+    /// The classes of Wycheproof's `json_web_signature` HMAC cases, made here for each algorithm: parts changed, missing,
+    /// added or empty, algorithm `none`, foreign characters and blanks, bits that base64url does not use.
+    #[test]
+    fn malformed_and_changed_tokens_do_not_verify() {
+        for algorithm in [JwtAlgorithm::Hs256, JwtAlgorithm::Hs384, JwtAlgorithm::Hs512] {
+            let verifier = with_secret(algorithm, b"a secret of no particular length");
+            let seal = |header: &str, payload: &str| {
+                let tag = base64url::encode(verifier.newest.tag(signing_input(header, payload)));
+                format!("{header}.{payload}.{tag}")
+            };
+            let header = base64url::encode(format!(r#"{{"alg":"{}","kid":"k"}}"#, algorithm.as_str()));
+            let good = seal(&header, "Zm9v");
+            let tag = good.rsplit('.').next().unwrap();
+            assert!(verifier.open(good.as_bytes()).is_ok_and(|payload| payload.0 == b"foo"));
+            let spaced = format!("{{ \"kid\" : \"k\",\n\t\"alg\":\"{}\" }}", algorithm.as_str());
+            assert!(
+                verifier.open(seal(&base64url::encode(spaced), "Zm9v").as_bytes()).is_ok(),
+                "blanks in JSON"
+            );
+            let other_kid = base64url::encode(format!(r#"{{"alg":"{}","kid":"j"}}"#, algorithm.as_str()));
+            let lower =
+                base64url::encode(format!(r#"{{"alg":"{}"}}"#, algorithm.as_str().to_ascii_lowercase()));
+            let none = base64url::encode(r#"{"alg":"none","kid":"k"}"#);
+            let wrong = [
+                format!("{header}.Zm9v.X{}", &tag[1..]),
+                format!("{header}.Zm9v."),
+                format!("{header}.Zm9v"),
+                format!("{header}.WG9v.{tag}"),
+                format!("{header}..{tag}"),
+                format!("{header}.{tag}"),
+                format!("{other_kid}.Zm9v.{tag}"),
+                format!(".Zm9v.{tag}"),
+                format!("Zm9v.{tag}"),
+                ".Zm9v.".to_owned(),
+                "Zm9v".to_owned(),
+                String::new(),
+                format!("{good}."),
+                format!("{good}.foo"),
+                format!("{none}.Zm9v."),
+                seal(&none, "Zm9v"),
+                seal(&lower, "Zm9v"),
+                seal(&base64url::encode(r#"{"kid":"k"}"#), "Zm9v"),
+                format!("{header}.Zm9v.   {tag}"),
+                format!("{header}.Zm9v.?{tag}"),
+                format!("{header}.Zm9v.{tag}?"),
+                format!("{header}.Zm9v?.{tag}"),
+                seal(&format!("{header}   "), "Zm9v"),
+                seal(&format!("{header}####"), "Zm9v"),
+                seal(&header, "   Zm9v"),
+                seal(&header, "####Zm9v"),
+                seal(&header, "?Zm9v"),
+                seal(&header, "AB"),
+                seal(&header, ""),
+            ];
+            for token in wrong {
+                assert!(verifier.open(token.as_bytes()).is_err(), "{algorithm:?} {token}");
             }
         }
     }

@@ -9,6 +9,7 @@
 
 mod choice;
 mod door;
+mod open_reads;
 mod path;
 mod percent;
 mod resolve;

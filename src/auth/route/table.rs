@@ -150,6 +150,16 @@ impl RouteTable {
         &self.routes
     }
 
+    /// Changes what GET routes ask for; templates and places must stay.
+    pub(super) fn change_reads(&mut self, change: impl Fn(&mut Route)) {
+        let reads = self.methods.first().map(|reads| reads.exact.values().copied().collect::<Vec<_>>());
+        for index in reads.unwrap_or_default() {
+            if let Some(route) = self.routes.get_mut(index as usize) {
+                change(route);
+            }
+        }
+    }
+
     fn build(entries: Vec<Entry>, tree: &AclTree, rule: PrefixRule) -> Result<Self, RouteError> {
         if entries.len() > MAX_ROUTES {
             return Err(RouteError::TooMany);

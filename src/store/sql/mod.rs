@@ -14,6 +14,7 @@ mod mapper;
 mod migrate;
 mod principals;
 mod reference;
+mod settings;
 mod sqlite;
 mod timestamp;
 mod writers;

@@ -1,0 +1,83 @@
+//! Magento's own settings, read whole: the rows of `core_config_data` that bear on authentication.
+
+use sqlx::query;
+
+use super::{columns::Columns, sqlite::SqlStore};
+use crate::store::{
+    StoreError,
+    settings::{SettingRow, SettingScope},
+};
+
+// By beginnings, so that a setting more needs no other statement; a few dozen rows at most.
+const SETTINGS: &str = r#"
+    SELECT scope AS "core_config_data.scope", scope_id AS "core_config_data.scope_id",
+        path AS "core_config_data.path", value AS "core_config_data.value"
+    FROM core_config_data
+    WHERE path LIKE 'oauth/%' OR path LIKE 'webapi/%' OR path = 'customer/account_share/scope'
+    ORDER BY config_id"#;
+
+impl SqlStore {
+    /// Reads the settings that bear on authentication, of every scope. Rows of scopes that Magento does not have are
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
+    pub async fn settings(&self) -> Result<Vec<SettingRow>, StoreError> {
+        let rows = query(SETTINGS).fetch_all(&self.pool).await?;
+        rows.iter().filter_map(|row| setting(&Columns(row)).transpose()).collect()
+    }
+}
+
+fn setting(row: &Columns<'_>) -> Result<Option<SettingRow>, StoreError> {
+    let scope = match row.text("core_config_data.scope")?.as_str() {
+        "default" => SettingScope::Default,
+        "websites" => SettingScope::Website(row.number("core_config_data.scope_id")?),
+        "stores" => SettingScope::Store(row.number("core_config_data.scope_id")?),
+        _ => return Ok(None),
+    };
+    let value = row.optional_text("core_config_data.value")?.unwrap_or_default();
+    Ok(Some(SettingRow { scope, path: row.text("core_config_data.path")?, value }))
+}
+
+#[cfg(test)]
+impl SqlStore {
+    /// Writes a row of the default scope.
+    pub(in crate::store) async fn set_for_test(&self, path: &str, value: &str) {
+        let statement = query("INSERT INTO core_config_data (path, value) VALUES (?1, ?2)");
+        statement.bind(path).bind(value).execute(&self.pool).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_scope_is_read_and_foreign_rows_are_not() {
+        let store = SqlStore::open("sqlite::memory:").await.unwrap();
+        let insert = "INSERT INTO core_config_data (scope, scope_id, path, value) VALUES
+            ('default', 0, 'oauth/access_token_lifetime/admin', NULL),
+            ('websites', 1, 'oauth/consumer/enable_integration_as_bearer', '1'),
+            ('stores', 2, 'oauth/consumer/enable_integration_as_bearer', '0'),
+            ('groups', 2, 'oauth/consumer/enable_integration_as_bearer', '1'),
+            ('default', 0, 'web/secure/base_url', 'x'),
+            ('default', 0, 'customer/account_share/scope', '0')";
+        query(insert).execute(&store.pool).await.unwrap();
+        let row = |scope, path: &str, value: &str| SettingRow {
+            scope,
+            path: path.to_owned(),
+            value: value.to_owned(),
+        };
+        let as_bearer = "oauth/consumer/enable_integration_as_bearer";
+        assert_eq!(
+            store.settings().await.unwrap(),
+            [
+                row(SettingScope::Default, "oauth/access_token_lifetime/admin", ""),
+                row(SettingScope::Website(1), as_bearer, "1"),
+                row(SettingScope::Store(2), as_bearer, "0"),
+                row(SettingScope::Default, "customer/account_share/scope", "0"),
+            ]
+        );
+    }
+}
