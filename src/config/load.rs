@@ -21,6 +21,7 @@ use super::{
     replies::Replies,
     report::{Report, Setting},
     scope::Scope,
+    sessions::Sessions,
     store::Store,
     upstream::{Credentials, Upstream},
 };
@@ -47,6 +48,8 @@ pub struct Config {
     pub nonces: Nonces,
     /// How callers are remembered.
     pub cache: Cache,
+    /// Which sessions count.
+    pub sessions: Sessions,
     /// What is authenticated.
     pub scope: Scope,
     /// How permissions are checked.
@@ -142,6 +145,7 @@ impl Config {
             oauth,
             nonces,
             cache,
+            sessions,
             scope,
             acl,
             headers,
@@ -157,6 +161,7 @@ impl Config {
         let oauth = Oauth::parse(oauth, credentials, noted);
         let nonces = Nonces::parse(nonces, noted);
         let cache = Cache::parse(cache, noted);
+        let sessions = Sessions::parse(sessions, noted);
         let scope = Scope::parse(scope, noted);
         let acl = Acl::parse(acl, scope.authenticate, noted);
         let headers = Headers::parse(headers, noted);
@@ -178,6 +183,7 @@ impl Config {
             oauth,
             nonces,
             cache,
+            sessions,
             scope,
             acl,
             headers,

@@ -30,6 +30,7 @@ mod replies;
 mod report;
 mod scope;
 mod secret;
+mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -50,5 +51,6 @@ pub use origin::{HostPort, Origin, Scheme};
 pub use replies::Replies;
 pub use report::Setting;
 pub use scope::{Authenticate, Scope};
+pub use sessions::{SessionStorage, Sessions};
 pub use store::{Database, Store};
 pub use upstream::{Credentials, Proof, Upstream};
