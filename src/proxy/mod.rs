@@ -15,3 +15,4 @@ pub mod peer;
 pub mod pipeline;
 pub mod reserved;
 pub mod sanitize;
+pub mod session;

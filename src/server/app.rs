@@ -66,7 +66,8 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
         let lookups = (wire::lookups(&config), Handle::current());
-        let facts = Facts::new(store.clone(), judge, FactCache::new(wire::cache(&config)), lookups);
+        let sources = (store.clone(), wire::sessions(&config)?);
+        let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
         let (access_log, log_guard) = access_log(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
 
@@ -120,6 +121,7 @@ impl App {
     pub async fn examine(config: &Config) -> Result<(), BuildError> {
         Files::read(config)?;
         let judge = wire::judge(config)?;
+        wire::sessions(config)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
         store.reference().await?;
         HeaderNames::with_prefix(&config.headers.prefix)?;

@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use super::{
     grant::{CallerHeaders, Fact, Grant, IntegrationHeaders, OauthFact, Standing},
-    rows::{IntegrationRow, OauthRows, TokenRow, TokenType, UserRow},
+    rows::{IntegrationRow, OauthRows, SessionAdminRow, SessionCustomerRow, TokenRow, TokenType, UserRow},
 };
 use crate::auth::{
     encryptor::Encryptor,
@@ -21,7 +21,11 @@ use crate::auth::{
     jwt::{Claims, JwtRefusal, JwtVerifier},
     oauth1::SigningKey,
     secret::Secret,
+    session::{SessionContent, SessionId},
 };
+
+/// `admin_user_session.status` of a login that is under way.
+const LOGGED_IN: i64 = 1;
 
 /// What the configuration says about credentials.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Judge {
     pub customer_token_lifetime: Duration,
     /// How long an opaque admin token lives.
     pub admin_token_lifetime: Duration,
+    /// How long a session id still counts after it was given up (`web/cookie/cookie_lifetime`).
+    pub session_lifetime: Duration,
     /// The key of credential fingerprints.
     pub fingerprint_key: Secret<[u8; 32]>,
 }
@@ -87,6 +93,45 @@ impl Judge {
         })
     }
 
+    /// Judges a customer's session. One that cannot show that it began after the last change of the password is taken for
+    /// one that did not.
+    #[must_use]
+    pub fn session_customer(
+        &self,
+        id: &SessionId,
+        content: &SessionContent,
+        row: Option<&SessionCustomerRow>,
+    ) -> Fact {
+        let customer = match living(row.map(|row| &row.user)) {
+            Ok(customer) => customer,
+            Err(reason) => return Fact::Refused(reason),
+        };
+        let (cutoff, began_at) = row.map_or((None, None), |row| (row.cutoff, row.began_at));
+        if cutoff.is_some_and(|cutoff| began_at.is_none_or(|began_at| cutoff > began_at)) {
+            return Fact::SessionExpired;
+        }
+        self.session_grant(id, content, context(UserType::Customer, customer))
+    }
+
+    /// Judges an admin's session (deviation D10). A login that Magento's own list says is over is over here too.
+    #[must_use]
+    pub fn session_admin(
+        &self,
+        id: &SessionId,
+        content: &SessionContent,
+        row: Option<&SessionAdminRow>,
+    ) -> Fact {
+        let admin = match living(row.map(|row| &row.user)) {
+            Ok(admin) => admin,
+            Err(reason) => return Fact::Refused(reason),
+        };
+        let is_listed = content.admin.is_some_and(|admin| admin.session_row.is_some());
+        if is_listed && row.and_then(|row| row.status) != Some(LOGGED_IN) {
+            return Fact::Refused("session_logged_out");
+        }
+        self.session_grant(id, content, context(UserType::Admin, admin))
+    }
+
     /// Judges a consumer key and token: who may be let in once the signature verified, and by which key.
     #[must_use]
     pub fn oauth(&self, consumer_key: &[u8], token: &[u8], rows: &OauthRows) -> OauthFact {
@@ -120,6 +165,21 @@ impl Judge {
             Some(_) | None => Standing::Inactive,
         };
         OauthFact { consumer_id: id, signing_key, standing }
+    }
+
+    fn session_grant(&self, id: &SessionId, content: &SessionContent, context: UserContext) -> Fact {
+        // Magento ends it when the lifetime has passed, not when it passes.
+        let lifetime = self.session_lifetime.saturating_add(Duration::from_secs(1));
+        Fact::Granted(Grant {
+            headers: self.headers(
+                context.user_id().unwrap_or_default(),
+                None,
+                &[b"session\0", id.as_bytes()],
+            ),
+            context,
+            method: AuthMethod::Session,
+            expires_at: content.destroyed.map(|destroyed| destroyed.plus(lifetime)),
+        })
     }
 
     fn user_token(&self, token: &[u8], row: &TokenRow, user_type: UserType, lifetime: Duration) -> Fact {
