@@ -25,7 +25,7 @@ use portcullis::{
     },
     store::{
         SchemaError, StoreError,
-        rows::{IntegrationRow, TokenRow, TokenType, UserRow},
+        rows::{IntegrationRow, SessionCustomerRow, TokenRow, TokenType, UserRow},
         sql::{
             IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
             RoleOwner, SqlStore, TokenOwner,
@@ -90,6 +90,7 @@ async fn keep_the_contract(home: &Home) {
     the_owner_is_the_one_that_user_type_names(home).await;
     a_zero_date_is_no_time(home).await;
     users_are_found_with_their_revocation(home).await;
+    owners_of_sessions_are_found_with_what_ends_them(home).await;
     deleted_users_are_gone_with_their_tokens(home).await;
     consumer_and_token_are_found_independently(home).await;
     reference_is_complete_and_in_order(home).await;
@@ -218,6 +219,46 @@ async fn users_are_found_with_their_revocation(home: &Home) {
     assert!(matches!(early, Err(StoreError::Unfit { column: "jwt_auth_revoked.revoke_before" })));
 }
 
+async fn owners_of_sessions_are_found_with_what_ends_them(home: &Home) {
+    home.execute(
+        "INSERT INTO customer_visitor (visitor_id, customer_id, created_at) VALUES
+            (44, 1, '2026-11-21 08:11:15'), (45, 1, '0000-00-00 00:00:00');
+        INSERT INTO admin_user_session (id, user_id, status, ip) VALUES (1, 1, 1, ''), (2, 2, 3, '')",
+    )
+    .await;
+    let customer = async |id, visitor| home.store.session_customer(id, visitor).await.unwrap();
+    let alice = |cutoff, began_at| {
+        let user = UserRow { id: 1, is_active: true, website_id: Some(1), revoke_before: None };
+        Some(SessionCustomerRow { user, cutoff, began_at })
+    };
+    let began_at = Some(UnixTime::from_seconds(1_795_248_675));
+    assert_eq!(customer(1, Some(44)).await, alice(None, began_at));
+    for visitor in [None, Some(0), Some(45), Some(46), Some(u64::MAX)] {
+        assert_eq!(customer(1, visitor).await, alice(None, None), "{visitor:?}");
+    }
+    home.execute("UPDATE customer_entity SET session_cutoff = '2026-11-21 08:11:16' WHERE entity_id = 1")
+        .await;
+    assert_eq!(customer(1, Some(44)).await, alice(Some(UnixTime::from_seconds(1_795_248_676)), began_at));
+    home.execute("UPDATE customer_entity SET session_cutoff = NULL WHERE entity_id = 1").await;
+    // Revoking tokens ends no session.
+    home.store.revoke_user(UserType::Customer, 1, NOW).await.unwrap();
+    assert_eq!(customer(1, Some(44)).await, alice(None, began_at));
+    home.execute("DELETE FROM jwt_auth_revoked WHERE user_type_id = 3 AND user_id = 1").await;
+    assert_eq!(customer(4711, Some(44)).await, None);
+
+    let admin = async |id, row| home.store.session_admin(id, row).await.unwrap();
+    let status =
+        async |id, row| admin(id, row).await.map(|found| (found.user.id, found.user.is_active, found.status));
+    assert_eq!(status(1, Some(1)).await, Some((1, true, Some(1))));
+    assert_eq!(status(2, Some(2)).await, Some((2, true, Some(3))));
+    // The row of another admin says nothing about this one.
+    for row in [None, Some(2), Some(4711)] {
+        assert_eq!(status(1, row).await, Some((1, true, None)), "{row:?}");
+    }
+    assert_eq!(status(6, None).await, Some((6, false, None)));
+    assert_eq!(status(4711, Some(1)).await, None);
+}
+
 async fn deleted_users_are_gone_with_their_tokens(home: &Home) {
     home.execute(
         "INSERT INTO oauth_token (token, type, secret, callback_url, user_type, customer_id)
@@ -262,6 +303,8 @@ async fn reference_is_complete_and_in_order(home: &Home) {
     let reference = home.store.reference().await.unwrap();
     let stores: Vec<_> = reference.stores.iter().map(|s| (s.id, s.code.as_str(), s.website_id)).collect();
     assert_eq!(stores, [(0, "admin", 0), (1, "default", 1), (2, "de", 1)]);
+    let websites: Vec<_> = reference.websites.iter().map(|row| (row.id, row.code.as_str())).collect();
+    assert_eq!(websites, [(0, "admin"), (1, "base")]);
     assert_eq!(reference.default_store_id, Some(1));
     assert_eq!((reference.roles.len(), reference.rules.len()), (19, 790));
     let keys: Vec<_> = reference.roles.iter().map(|role| (role.tree_level, role.role_id)).collect();

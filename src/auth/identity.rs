@@ -52,6 +52,8 @@ pub enum AuthMethod {
     Jwt,
     /// An OAuth 1.0a signature.
     Oauth1,
+    /// A PHP session, named by a cookie.
+    Session,
 }
 
 impl AuthMethod {
@@ -63,6 +65,7 @@ impl AuthMethod {
             Self::Bearer => "bearer",
             Self::Jwt => "jwt",
             Self::Oauth1 => "oauth1",
+            Self::Session => "session",
         }
     }
 }

@@ -16,4 +16,5 @@ pub mod oauth1;
 pub mod rejection;
 pub mod route;
 pub mod secret;
+pub mod session;
 pub mod time;

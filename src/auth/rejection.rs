@@ -13,6 +13,8 @@ pub enum Rejection {
     Malformed(Malformation),
     /// An OAuth 1.0a signature, or what came with it, does not hold.
     Oauth(OauthProblem),
+    /// The session began before its customer's password was changed (MAGENTO_FACTS 41).
+    SessionExpired,
     /// The caller lacks the resources that the route needs.
     ResourceDenied {
         /// The route's resources, joined by `, `.
@@ -43,6 +45,8 @@ pub enum Malformation {
     AmbiguousAuthorization,
     /// Dot segments, `%00`, control bytes, backslashes or `#` in the path.
     AmbiguousPath,
+    /// More than one session cookie: PHP keeps the first, other readers the last.
+    AmbiguousSession,
     /// The percent-decoded path reaches a route that the path as sent does not.
     DisguisedRoute,
     /// `Content-Length` together with `Transfer-Encoding`, or an unusable length.
@@ -58,7 +62,7 @@ impl Rejection {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::HttpsRequired => 400,
+            Self::Malformed(_) | Self::SessionExpired | Self::HttpsRequired => 400,
             Self::Oauth(problem) => problem.status(),
             Self::ResourceDenied { .. } => 401,
             Self::NoRoute => 404,
@@ -75,6 +79,7 @@ impl Rejection {
         match self {
             Self::Malformed(malformation) => malformation.reason(),
             Self::Oauth(problem) => problem.reason(),
+            Self::SessionExpired => "session_expired",
             Self::ResourceDenied { .. } => "resource_denied",
             Self::NoRoute => "no_route",
             Self::HttpsRequired => "https_required",
@@ -93,6 +98,7 @@ impl Rejection {
     pub const fn is_forwardable(&self) -> bool {
         match self {
             Self::Oauth(_)
+            | Self::SessionExpired
             | Self::ResourceDenied { .. }
             | Self::NoRoute
             | Self::HttpsRequired
@@ -101,6 +107,7 @@ impl Rejection {
             | Self::FormBudgetExhausted => true,
             Self::Malformed(malformation) => match malformation {
                 Malformation::AmbiguousAuthorization
+                | Malformation::AmbiguousSession
                 | Malformation::AmbiguousPath
                 | Malformation::DisguisedRoute => true,
                 Malformation::Framing | Malformation::Host | Malformation::Target => false,
@@ -117,6 +124,7 @@ impl Rejection {
             Self::NonceStoreUnavailable => Some(30),
             Self::Malformed(_)
             | Self::Oauth(_)
+            | Self::SessionExpired
             | Self::ResourceDenied { .. }
             | Self::NoRoute
             | Self::HttpsRequired
@@ -132,6 +140,7 @@ impl Rejection {
         match self {
             Self::Malformed(_) => Message::plain("Specified request cannot be processed."),
             Self::Oauth(problem) => problem.message(),
+            Self::SessionExpired => Message::plain("The session has expired, please login again."),
             Self::ResourceDenied { resources } => Message {
                 text: "The consumer isn't authorized to access %resources.",
                 errors: Vec::new(),
@@ -156,6 +165,7 @@ impl Malformation {
         match self {
             Self::AmbiguousAuthorization => "ambiguous_authorization",
             Self::AmbiguousPath => "ambiguous_path",
+            Self::AmbiguousSession => "ambiguous_session",
             Self::DisguisedRoute => "disguised_route",
             Self::Framing => "framing",
             Self::Host => "host",

@@ -21,6 +21,7 @@ use super::{
     replies::Replies,
     report::{Report, Setting},
     scope::Scope,
+    sessions::Sessions,
     store::Store,
     upstream::{Credentials, Upstream},
     version::MagentoVersion,
@@ -48,6 +49,8 @@ pub struct Config {
     pub nonces: Nonces,
     /// How callers are remembered.
     pub cache: Cache,
+    /// Which sessions count.
+    pub sessions: Sessions,
     /// What is authenticated.
     pub scope: Scope,
     /// How permissions are checked.
@@ -143,6 +146,7 @@ impl Config {
             oauth,
             nonces,
             cache,
+            sessions,
             scope,
             acl,
             headers,
@@ -159,6 +163,7 @@ impl Config {
         let oauth = Oauth::parse(oauth, (credentials, version), noted);
         let nonces = Nonces::parse(nonces, noted);
         let cache = Cache::parse(cache, noted);
+        let sessions = Sessions::parse(sessions, noted);
         let scope = Scope::parse(scope, noted);
         let acl = Acl::parse(acl, scope.authenticate, noted);
         let headers = Headers::parse(headers, noted);
@@ -181,6 +186,7 @@ impl Config {
             oauth,
             nonces,
             cache,
+            sessions,
             scope,
             acl,
             headers,

@@ -32,6 +32,7 @@ mod replies;
 mod report;
 mod scope;
 mod secret;
+mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub use php_literal::{NotLiteral, PhpLiteral, is_truthy_text};
 pub use replies::Replies;
 pub use report::Setting;
 pub use scope::{Authenticate, Scope};
+pub use sessions::{SessionStorage, Sessions};
 pub use store::{Database, Store};
 pub use upstream::{Credentials, Proof, Upstream};
 pub use version::MagentoVersion;

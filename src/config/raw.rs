@@ -18,6 +18,7 @@ use super::{
     origin::{HostPort, Origin},
     replies::Replies,
     scope::Authenticate,
+    sessions::HandlerWord,
     upstream::Credentials,
     version::MagentoVersion,
 };
@@ -38,6 +39,7 @@ pub(super) struct Raw {
     pub(super) oauth: RawOauth,
     pub(super) nonces: RawNonces,
     pub(super) cache: RawCache,
+    pub(super) sessions: RawSessions,
     pub(super) scope: RawScope,
     pub(super) acl: RawAcl,
     pub(super) headers: RawHeaders,
@@ -141,6 +143,20 @@ pub(super) struct RawCache {
     pub(super) negative_entries: Lenient<usize>,
     pub(super) negative_ttl: Lenient<Duration>,
     pub(super) max_stale: Lenient<Duration>,
+}
+
+/// `[sessions]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawSessions {
+    pub(super) handler: Lenient<HandlerWord>,
+    pub(super) path: Lenient<PathBuf>,
+    pub(super) redis_url: Lenient<Secret<String>>,
+    pub(super) redis_url_file: Lenient<PathBuf>,
+    pub(super) cookie: Lenient<String>,
+    pub(super) ttl: Lenient<Duration>,
+    pub(super) lifetime: Lenient<Duration>,
+    pub(super) admin: Lenient<bool>,
 }
 
 /// `[scope]` as written.

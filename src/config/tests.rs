@@ -187,6 +187,31 @@ const WRONG: &[(&str, &[&str])] = &[
         &["oauth.future_window: 10m is more than oauth.timestamp_window (1m); set it to 1m or less"],
     ),
     (
+        "[sessions]\nhandler = 'file'",
+        &["sessions.handler: \"file\" is not known here; write \"off\" or \"files\" or \"redis\""],
+    ),
+    (
+        "[sessions]\nhandler = 'files'\nredis_url = 'redis://h'",
+        &["sessions.path: is required with handler \"files\"; name the folder of session.save_path"],
+    ),
+    (
+        "[sessions]\nhandler = 'redis'",
+        &["sessions.redis_url: is required with handler \"redis\"; set it, or sessions.redis_url_file"],
+    ),
+    (
+        "[sessions]\nhandler = 'redis'\nredis_url = 'rediss://h'",
+        &[
+            "sessions.redis_url: does not begin with redis://; write one such as \"redis://:password@127.0.0.1:6379/2\"",
+        ],
+    ),
+    (
+        "[sessions]\ncookie = 'a;b'\nttl = '2m'",
+        &[
+            "sessions.cookie: is no name of a session cookie; write one such as \"PHPSESSID\"",
+            "sessions.ttl: 2m is out of range; choose between 0s and 1m",
+        ],
+    ),
+    (
         "[acl]\ntree = 'a'",
         &["acl.routes: is required; name the file that portcullis import writes, or set acl.mode to \"off\""],
     ),
@@ -277,7 +302,22 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.nonces.journal.as_deref(), Some(Path::new("/etc/portcullis/nonces")));
     assert_eq!(config.acl.unmatched, Unmatched::Forward);
     assert_eq!(config.log.access, AccessLog::Stdout);
+    assert!(config.sessions.storage.is_none() && !config.sessions.admin);
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+}
+
+#[test]
+fn sessions_are_where_the_handler_says() {
+    let config = load(&with("[sessions]\nhandler = 'files'\npath = 'var/session'")).unwrap();
+    let Some(SessionStorage::Files(path)) = &config.sessions.storage else { panic!("{config:?}") };
+    assert_eq!(path, Path::new("/etc/portcullis/var/session"));
+    let config = load(&with("[sessions]\nhandler = 'redis'\nredis_url = 'redis://:hunter2@h/2'")).unwrap();
+    let Some(SessionStorage::Redis(url)) = &config.sessions.storage else { panic!("{config:?}") };
+    assert!(url.equals(b"redis://:hunter2@h/2") && !format!("{config:?}").contains("hunter2"));
+    assert_eq!(value(&config, "sessions.redis_url").0, "***");
+    for slip in ["path = 'a'", "redis_url = 'redis://h'", "handler = 'files'\npath = 'a'\nadmin = true"] {
+        assert_eq!(load(&with(&format!("[sessions]\n{slip}"))).unwrap().warnings().len(), 1, "{slip}");
+    }
 }
 
 #[test]
@@ -660,6 +700,7 @@ fn no_secret_is_printed() {
         "[magento]\ncrypt_key = 'a'\ncrypt_key = 'hunter2'",
         "[magento]\ncrypt_key = \"\\hunter2\"",
         "[magento]\ncrypt_key = hunter2",
+        "[sessions]\nhandler = 'redis'\nredis_url = 'https://:hunter2@h'",
     ] {
         let errors = load(&with(wrong)).unwrap_err();
         assert!(!format!("{errors} {errors:?}").contains("hunter2"), "{wrong}: {errors}");

@@ -1,7 +1,8 @@
 //! Who is calling: the contexts of a door in Magento's order, evaluated only where somebody needs to know.
 //!
 //! A bad bearer value is a guest, never an error (MAGENTO_FACTS 3). A bad signature is an error (MAGENTO_FACTS 4), except on
-//! routes that resolve identity for information only. The nonce is recorded last, after everything else about the
+//! routes that resolve identity for information only. A session stands between the two: it outranks a signature
+//! (MAGENTO_FACTS 43), and one that proves nobody falls through. The nonce is recorded last, after everything else about the
 //! request verified (deviation D1): nobody can burn nonces who does not hold the secrets.
 
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 
 use super::{
-    locate::{Destination, Evaluation},
+    locate::{Contexts, Destination, Evaluation},
     pipeline::{Known, Pipeline},
     sanitize::Sanitized,
+    session::{SessionRules, session},
 };
 use crate::{
     auth::{
@@ -45,6 +47,8 @@ pub struct AuthenticateRules {
     pub readings: Readings,
     /// Scheme and host of the base string, where a configuration fixes them.
     pub origin: Option<(Scheme, String)>,
+    /// Which sessions count, if any do.
+    pub sessions: Option<SessionRules>,
 }
 
 /// Who is calling, as far as it was proven; only `authenticate` makes one.
@@ -56,8 +60,19 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
-    const fn guest(cause: Option<&'static str>) -> Self {
+    pub(super) const fn guest(cause: Option<&'static str>) -> Self {
         Self { fact: None, cause, reading: None }
+    }
+
+    /// Somebody whose fact is a grant at this time, else a guest with the reason.
+    pub(super) fn by_fact(fact: Arc<Fact>, now: UnixTime, expired: &'static str) -> Self {
+        let cause = match &*fact {
+            Fact::Granted(grant) if grant.expires_at.is_some_and(|expiry| expiry <= now) => expired,
+            Fact::Granted(_) => return Self { fact: Some(fact), cause: None, reading: None },
+            Fact::Refused(reason) => reason,
+            Fact::SessionExpired | Fact::Oauth(_) => "credential_kind",
+        };
+        Self::guest(Some(cause))
     }
 
     /// The proven caller; `None` for guests.
@@ -120,14 +135,27 @@ fn prove(
     destination: &Destination<'_>,
     (now, known): (UnixTime, Known<'_>),
 ) -> Result<Authenticated, Stop> {
+    let bearer = match &sanitized.credential {
+        Credential::Bearer(token) => bearer(pipeline, token, destination, (now, known))?,
+        Credential::None | Credential::Oauth(_) => Authenticated::guest(None),
+    };
+    if bearer.grant().is_some() {
+        return Ok(bearer);
+    }
+    let session = session(pipeline, sanitized, destination, (now, known))?;
+    if session.grant().is_some() {
+        return Ok(session);
+    }
     match &sanitized.credential {
-        Credential::None => Ok(Authenticated::guest(None)),
-        Credential::Bearer(token) => bearer(pipeline, token, destination, (now, known)),
-        Credential::Oauth(parameters) if destination.takes_signatures() => {
-            let signed = Signed { pipeline, sanitized, destination, parameters };
-            signed.verify(now, known)
-        }
-        Credential::Oauth(_) => Ok(Authenticated::guest(Some("oauth_not_taken_here"))),
+        Credential::None => Ok(session),
+        Credential::Bearer(_) => Ok(bearer),
+        Credential::Oauth(parameters) => match destination.contexts() {
+            Contexts::Rest | Contexts::Soap => {
+                let signed = Signed { pipeline, sanitized, destination, parameters };
+                signed.verify(now, known)
+            }
+            Contexts::Graphql | Contexts::None => Ok(Authenticated::guest(Some("oauth_not_taken_here"))),
+        },
     }
 }
 
@@ -139,16 +167,12 @@ fn bearer(
 ) -> Result<Authenticated, Stop> {
     let key = CredentialKey::bearer(token.as_bytes());
     let fact = fact(pipeline, key, known, || Lookup::Bearer(Secret::new(token.as_bytes().to_vec())))?;
-    let cause = match &*fact {
-        Fact::Granted(grant) if grant.expires_at.is_some_and(|expiry| expiry <= now) => "token_expired",
-        Fact::Granted(grant) if !counts_as_bearer(pipeline, grant, destination) => {
-            "integration_as_bearer_is_off"
-        }
-        Fact::Granted(_) => return Ok(Authenticated { fact: Some(fact), cause: None, reading: None }),
-        Fact::Refused(reason) => reason,
-        Fact::Oauth(_) => "credential_kind",
-    };
-    Ok(Authenticated::guest(Some(cause)))
+    if let Fact::Granted(grant) = &*fact
+        && !counts_as_bearer(pipeline, grant, destination)
+    {
+        return Ok(Authenticated::guest(Some("integration_as_bearer_is_off")));
+    }
+    Ok(Authenticated::by_fact(fact, now, "token_expired"))
 }
 
 /// Magento reads `oauth/consumer/enable_integration_as_bearer` at the scope of the store that is asked for.
@@ -162,13 +186,13 @@ fn counts_as_bearer(pipeline: &Pipeline, grant: &Grant, destination: &Destinatio
 }
 
 /// The fact about a credential: fetched a moment ago, cached, or still to be fetched.
-fn fact(
+pub(super) fn fact(
     pipeline: &Pipeline,
     key: CredentialKey,
     known: Known<'_>,
     lookup: impl FnOnce() -> Lookup,
 ) -> Result<Arc<Fact>, Stop> {
-    if let Some(fact) = known.fact {
+    if let Some((_, fact)) = known.facts.iter().find(|(fetched, _)| *fetched == key) {
         return Ok(Arc::clone(fact));
     }
     match pipeline.facts.cached(&key) {

@@ -42,6 +42,8 @@ const SESSION_COOKIES: [&str; 2] = ["PHPSESSID", "admin"];
 pub struct ForwardRules {
     /// Whether the upstream sees the client's credentials.
     pub credentials: Credentials,
+    /// The session cookie that counts, in case it has another name than PHP gives it.
+    pub session_cookie: Option<String>,
     /// A shared secret that tells the upstream that the request came through us.
     pub proof: Option<Proof>,
     /// Names that only we may set.
@@ -78,7 +80,7 @@ impl ForwardRules {
         head.headers.remove(EXPECT);
         head.headers.remove(PROXY_AUTHORIZATION);
         if self.credentials == Credentials::Strip {
-            strip_credentials(&mut head.headers);
+            self.strip_credentials(&mut head.headers);
         }
         describe_client(&mut head.headers, peer);
         if let Some(Proof { header, value }) = &self.proof {
@@ -98,6 +100,34 @@ impl ForwardRules {
         for name in self.reserved.among(headers) {
             headers.remove(name);
         }
+    }
+
+    fn strip_credentials(&self, headers: &mut HeaderMap) {
+        headers.remove(AUTHORIZATION);
+        if !headers.contains_key(COOKIE) {
+            return;
+        }
+        let kept: Vec<&[u8]> = headers
+            .get_all(COOKIE)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            .map(<[u8]>::trim_ascii)
+            .filter(|cookie| !cookie.is_empty() && !self.is_session_cookie(cookie))
+            .collect();
+        let left = kept.join(b"; ".as_slice());
+        headers.remove(COOKIE);
+        if let Ok(value) = HeaderValue::from_bytes(&left)
+            && !left.is_empty()
+        {
+            headers.insert(COOKIE, value);
+        }
+    }
+
+    fn is_session_cookie(&self, cookie: &[u8]) -> bool {
+        // PHP files `name[x]=…` under `name` as well.
+        let name = cookie.split(|byte| matches!(byte, b'=' | b'[')).next().unwrap_or_default().trim_ascii();
+        let own = self.session_cookie.as_deref();
+        SESSION_COOKIES.into_iter().chain(own).any(|session| name == session.as_bytes())
     }
 }
 
@@ -121,32 +151,6 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .filter(|name| !NEVER_NOMINATED.contains(name))
         .collect()
-}
-
-fn strip_credentials(headers: &mut HeaderMap) {
-    headers.remove(AUTHORIZATION);
-    if !headers.contains_key(COOKIE) {
-        return;
-    }
-    let kept: Vec<&[u8]> = headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|cookie| !cookie.is_empty() && !is_session_cookie(cookie))
-        .collect();
-    let left = kept.join(b"; ".as_slice());
-    headers.remove(COOKIE);
-    if let Ok(value) = HeaderValue::from_bytes(&left)
-        && !left.is_empty()
-    {
-        headers.insert(COOKIE, value);
-    }
-}
-
-fn is_session_cookie(cookie: &[u8]) -> bool {
-    let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-    SESSION_COOKIES.iter().any(|session| name == session.as_bytes())
 }
 
 /// Says who the client is; nobody but a trusted proxy may have said it before us.
@@ -205,7 +209,7 @@ mod tests {
             value: HeaderValue::from_static("s3cret"),
         };
         let reserved = Reserved::new("X-Auth-", Some(&proof.header));
-        ForwardRules { credentials, proof: Some(proof), reserved }
+        ForwardRules { credentials, session_cookie: Some("SHOPSID".to_owned()), proof: Some(proof), reserved }
     }
 
     fn sent(headers: &[(&str, &str)], trusted: bool, credentials: Credentials) -> HeaderMap {
@@ -256,13 +260,16 @@ mod tests {
 
     #[test]
     fn stripping_takes_credentials_and_leaves_other_cookies() {
-        let given = [("authorization", "Bearer x"), ("cookie", "a=1; PHPSESSID=s; admin=t; b=2")];
+        let given = [
+            ("authorization", "Bearer x"),
+            ("cookie", "a=1; PHPSESSID=s; admin=t; SHOPSID=u; PHPSESSID[x]=v; b=2"),
+        ];
         let stripped = sent(&given, false, Credentials::Strip);
         assert!(!stripped.contains_key("authorization"));
         assert_eq!(stripped["cookie"], "a=1; b=2");
         let forwarded = sent(&given, false, Credentials::Forward);
         assert_eq!(forwarded["authorization"], "Bearer x");
-        assert_eq!(forwarded["cookie"], "a=1; PHPSESSID=s; admin=t; b=2");
+        assert_eq!(forwarded["cookie"], "a=1; PHPSESSID=s; admin=t; SHOPSID=u; PHPSESSID[x]=v; b=2");
         assert!(!sent(&[("cookie", "PHPSESSID=s")], false, Credentials::Strip).contains_key("cookie"));
     }
 

@@ -107,11 +107,24 @@ pub enum Evaluation {
     Required,
 }
 
+/// Which proofs besides a bearer value a door takes (MAGENTO_AUTH section 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contexts {
+    /// None.
+    None,
+    /// REST: customer sessions of scripts (FACT 41), admin sessions, signatures.
+    Rest,
+    /// GraphQL: customer sessions of anybody; no admin sessions, no signatures.
+    Graphql,
+    /// SOAP: signatures.
+    Soap,
+}
+
 /// Where a request leads.
 #[derive(Debug)]
 pub struct Destination<'a> {
     evaluation: Evaluation,
-    takes_signatures: bool,
+    contexts: Contexts,
     located: Option<Located<'a>>,
     routes: Option<&'a Labeled>,
     labels: Option<&'a Labels>,
@@ -137,10 +150,21 @@ impl<'a> Destination<'a> {
         self.evaluation
     }
 
-    /// Whether OAuth 1.0a is among the contexts of this door (MAGENTO_AUTH section 1.2).
+    /// Which proofs this door takes.
     #[must_use]
-    pub const fn takes_signatures(&self) -> bool {
-        self.takes_signatures
+    pub const fn contexts(&self) -> Contexts {
+        self.contexts
+    }
+
+    /// Where in a session this request's customer is to be found; `None` while the stores are not known.
+    #[must_use]
+    pub fn session_namespace(&self) -> Option<&'a str> {
+        let scope = &self.reference?.scope;
+        let store = match &self.located {
+            Some(located) => located.store,
+            None => scope.default_store(),
+        };
+        scope.session_namespace(store?)
     }
 
     /// The route, if one matches.
@@ -210,9 +234,9 @@ pub(super) fn locate<'a>(
     sanitized: &Sanitized<'_>,
     reference: Option<&'a Reference>,
 ) -> Result<Destination<'a>, Rejection> {
-    let bare = |evaluation, takes_signatures| Destination {
+    let bare = |evaluation, contexts| Destination {
         evaluation,
-        takes_signatures,
+        contexts,
         located: None,
         routes: rules.routes(reference),
         labels: None,
@@ -221,29 +245,29 @@ pub(super) fn locate<'a>(
     };
     let door = sanitized.path.door().map_err(Rejection::Malformed)?;
     match (rules.scope, door) {
-        (Scope::Everything, _) => whole_path(rules, sanitized, bare(Evaluation::Required, true)),
+        (Scope::Everything, _) => whole_path(rules, sanitized, bare(Evaluation::Required, Contexts::Rest)),
         (Scope::Magento, Door::Rest(rest)) => {
             // Magento would cut such a request at the second `/rest` and route what follows.
             if rest.names_rest_again(sanitized.head.uri.query()) {
                 return Err(Rejection::Malformed(Malformation::AmbiguousPath));
             }
             let Some(routes) = rules.routes(reference) else {
-                return Ok(bare(Evaluation::Required, true));
+                return Ok(bare(Evaluation::Required, Contexts::Rest));
             };
             let known = reference.ok_or(Rejection::StoreUnavailable)?;
             let method = sanitized.head.method.as_str();
             let found =
                 RestMatch::find(&known.scope, &routes.table, method, rest).map_err(Rejection::Malformed)?;
             if found.is_schema {
-                return Ok(bare(Evaluation::Informative, true));
+                return Ok(bare(Evaluation::Informative, Contexts::Rest));
             }
             let chosen = if found.names_store { None } else { chosen_store(known, sanitized) };
             let store = chosen.or(found.store);
-            matched(rules, sanitized, (found.route, store), bare(Evaluation::Nobody, true))
+            matched(rules, sanitized, (found.route, store), bare(Evaluation::Nobody, Contexts::Rest))
         }
-        (Scope::Magento, Door::Graphql) => Ok(bare(Evaluation::Informative, false)),
-        (Scope::Magento, Door::Soap) => Ok(bare(Evaluation::Required, true)),
-        (Scope::Magento, Door::OauthToken | Door::Elsewhere) => Ok(bare(Evaluation::Nobody, false)),
+        (Scope::Magento, Door::Graphql) => Ok(bare(Evaluation::Informative, Contexts::Graphql)),
+        (Scope::Magento, Door::Soap) => Ok(bare(Evaluation::Required, Contexts::Soap)),
+        (Scope::Magento, Door::OauthToken | Door::Elsewhere) => Ok(bare(Evaluation::Nobody, Contexts::None)),
     }
 }
 

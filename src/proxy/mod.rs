@@ -15,4 +15,5 @@ pub mod peer;
 pub mod pipeline;
 pub mod reserved;
 pub mod sanitize;
+pub mod session;
 pub mod shadow;

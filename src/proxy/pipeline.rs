@@ -59,8 +59,8 @@ pub struct Pipeline {
 /// What the caller fetched so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
-    /// The answer to [`Step::NeedFacts`].
-    pub fact: Option<&'a Arc<Fact>>,
+    /// The answers to [`Step::NeedFacts`]: a request may show several credentials.
+    pub facts: &'a [(CredentialKey, Arc<Fact>)],
     /// The answer to [`Step::NeedForm`].
     pub form: Option<&'a [u8]>,
 }

@@ -57,6 +57,7 @@ impl ShadowVerdict {
             | Rejection::FormBudgetExhausted => Self::Unknown,
             Rejection::Malformed(_)
             | Rejection::Oauth(_)
+            | Rejection::SessionExpired
             | Rejection::ResourceDenied { .. }
             | Rejection::NoRoute
             | Rejection::HttpsRequired

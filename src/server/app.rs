@@ -68,7 +68,8 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
         let lookups = (wire::lookups(&config), Handle::current());
-        let facts = Facts::new(store.clone(), judge, FactCache::new(wire::cache(&config)), lookups);
+        let sources = (store.clone(), wire::sessions(&config)?);
+        let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
         let (access_log, log_guard) = access_log(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
 
@@ -126,6 +127,7 @@ impl App {
         Files::read(config)?;
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
+        wire::sessions(config)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
         let in_force = settings.examine(&store).await?;
         store.reference().await?;

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
-    store::{StoreError, nonces::NonceError},
+    store::{StoreError, nonces::NonceError, sessions::SessionStoreError},
 };
 
 /// What is wrong with the world that a configuration points to.
@@ -54,6 +54,14 @@ pub enum BuildError {
     /// The store cannot be opened.
     #[error("store.url: {0}")]
     Store(#[from] StoreError),
+    /// The session storage cannot be used.
+    #[error("{what}: {source}")]
+    Sessions {
+        /// The setting that names it.
+        what: &'static str,
+        /// The reason.
+        source: SessionStoreError,
+    },
     /// The nonce journal cannot be opened.
     #[error("nonces.journal: {0}")]
     Nonces(#[from] NonceError),

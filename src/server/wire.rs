@@ -27,6 +27,7 @@ use crate::{
         pipeline::Pipeline,
         reserved::{HeaderNames, Reserved},
         sanitize::SanitizeRules,
+        session::SessionRules,
     },
     reply::{Refusals, Style},
     store::{
@@ -35,6 +36,7 @@ use crate::{
         judge::Judge,
         nonces::{NonceSettings, NonceStore},
         reference::{ReferenceSettings, ReferenceTables},
+        sessions::Sessions,
         settings::MagentoSettings,
         sql::SqlStore,
     },
@@ -105,6 +107,18 @@ pub(super) fn settings(config: &Config) -> Arc<MagentoSettings> {
     Arc::new(MagentoSettings::new(config.magento.written.clone(), reads_store))
 }
 
+/// Where sessions are kept, if any count.
+pub(super) fn sessions(config: &Config) -> Result<Option<Sessions>, BuildError> {
+    let (what, opened) = match &config.sessions.storage {
+        None => return Ok(None),
+        Some(config::SessionStorage::Files(path)) => ("sessions.path", Sessions::in_folder(path)),
+        Some(config::SessionStorage::Redis(url)) => {
+            ("sessions.redis_url", Sessions::in_redis(url.expose(), config.store.lookup_timeout))
+        }
+    };
+    opened.map(Some).map_err(|source| BuildError::Sessions { what, source })
+}
+
 /// What judges the store's rows.
 pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<Judge, BuildError> {
     let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
@@ -113,6 +127,7 @@ pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<
         jwt: JwtVerifiers::new(&config.magento.jwt_accept_keys, &keys),
         jwt_admin: config.magento.jwt_admin,
         settings: Arc::clone(settings),
+        session_lifetime: config.sessions.lifetime,
         fingerprint_key: fingerprint_key(&keys),
     })
 }
@@ -188,6 +203,10 @@ fn authenticate(config: &Config) -> AuthenticateRules {
         window: TimestampWindow { past: oauth.timestamp_window, future: oauth.future_window },
         readings: Readings::in_order(&readings.collect::<Vec<_>>()).unwrap_or_default(),
         origin,
+        sessions: config.sessions.storage.as_ref().map(|_| SessionRules {
+            cookie: config.sessions.cookie.clone(),
+            takes_admins: config.sessions.admin,
+        }),
     }
 }
 
@@ -207,6 +226,7 @@ pub(super) fn forward(config: &Config) -> ForwardRules {
             config::Credentials::Strip => Credentials::Strip,
             config::Credentials::Forward => Credentials::Forward,
         },
+        session_cookie: config.sessions.storage.as_ref().map(|_| config.sessions.cookie.clone()),
         proof: config
             .upstream
             .proof
@@ -251,6 +271,7 @@ pub(super) const fn cache(config: &Config) -> CacheSettings {
         ttl,
         negative_entries: negative_entries as u64,
         negative_ttl,
+        session_ttl: config.sessions.ttl,
         max_stale,
     }
 }

@@ -27,8 +27,19 @@ pub struct CacheSettings {
     pub negative_entries: u64,
     /// How long such a fact is believed.
     pub negative_ttl: Duration,
+    /// How long a fact about a session is believed, whichever it is; zero asks every time.
+    pub session_ttl: Duration,
     /// How much longer a positive fact serves while the store is down.
     pub max_stale: Duration,
+}
+
+/// Whose lifetime a fact has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// A token's or a signature's.
+    Credential,
+    /// A session's: PHP ends one without telling anybody.
+    Session,
 }
 
 /// A fact and when it was learnt.
@@ -36,6 +47,8 @@ pub struct CacheSettings {
 struct Entry {
     fact: Arc<Fact>,
     fresh_until: Instant,
+    /// The end of its use in an outage, which for a session comes before the cache drops it.
+    usable_until: Instant,
     generation: Generation,
 }
 
@@ -81,10 +94,11 @@ impl FactCache {
             if !self.holds(&entry) {
                 return Cached::Missing;
             }
-            return if Instant::now() < entry.fresh_until {
-                Cached::Fresh(entry.fact)
-            } else {
-                Cached::Stale(entry.fact)
+            let now = Instant::now();
+            return match entry.fact {
+                fact if now < entry.fresh_until => Cached::Fresh(fact),
+                fact if now < entry.usable_until => Cached::Stale(fact),
+                _ => Cached::Missing,
             };
         }
         match self.negative.get(key) {
@@ -101,10 +115,22 @@ impl FactCache {
     }
 
     /// Keeps a fact whose lookup began at `generation`.
-    pub(super) fn put(&self, key: CredentialKey, fact: Arc<Fact>, generation: Generation) {
+    pub(super) fn put(
+        &self,
+        key: CredentialKey,
+        fact: Arc<Fact>,
+        (keeping, generation): (Keeping, Generation),
+    ) {
+        let CacheSettings { ttl, negative_ttl, session_ttl, max_stale, .. } = self.settings;
         let is_positive = fact.is_positive();
-        let ttl = if is_positive { jittered(self.settings.ttl, &key) } else { self.settings.negative_ttl };
-        let entry = Entry { fact, fresh_until: Instant::now() + ttl, generation };
+        let ttl = match (is_positive, keeping) {
+            (true, Keeping::Credential) => jittered(ttl, &key),
+            (false, Keeping::Credential) => negative_ttl,
+            (true, Keeping::Session) => jittered(session_ttl, &key),
+            (false, Keeping::Session) => negative_ttl.min(session_ttl),
+        };
+        let fresh_until = Instant::now() + ttl;
+        let entry = Entry { fact, fresh_until, usable_until: fresh_until + max_stale, generation };
         if is_positive {
             self.positive.insert(key, entry);
         } else {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::sessions::SessionStoreError;
+
 /// A failure of the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -57,6 +59,9 @@ pub enum StoreError {
         /// Table and column, `oauth_token.created_at`.
         column: &'static str,
     },
+    /// The session storage did not answer.
+    #[error("sessions: {0}")]
+    Sessions(#[from] SessionStoreError),
     /// The database refused the statement, or its file is damaged.
     #[error("the store cannot work with its database")]
     Broken(#[source] sqlx::Error),

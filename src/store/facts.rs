@@ -14,14 +14,15 @@ use futures_util::{
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    cache::{Cached, FactCache},
+    cache::{Cached, FactCache, Keeping},
     error::StoreError,
     grant::{CredentialKey, Fact},
     judge::Judge,
+    sessions::{Session, Sessions},
     settings::MagentoSettings,
     sql::SqlStore,
 };
-use crate::auth::{identity::UserType, secret::Secret};
+use crate::auth::{identity::UserType, secret::Secret, session::SessionId};
 
 /// `oauth_token.token` is 32 characters wide: a longer value cannot be a row, and costs no query.
 const OPAQUE_MAX: usize = 32;
@@ -38,6 +39,29 @@ pub enum Lookup {
         /// `oauth_token`.
         token: Secret<Vec<u8>>,
     },
+    /// A session, asked for one of the callers that it may hold.
+    Session(Box<SessionQuery>),
+}
+
+/// A session and whom it is asked for.
+#[derive(Debug)]
+pub struct SessionQuery {
+    /// The id.
+    pub id: SessionId,
+    /// Whom.
+    pub of: SessionOwner,
+}
+
+/// A caller that a session may hold.
+#[derive(Debug)]
+pub enum SessionOwner {
+    /// The customer in this namespace.
+    Customer {
+        /// `customer_<website code>`, or `customer`.
+        namespace: String,
+    },
+    /// The admin.
+    Admin,
 }
 
 /// No fact could be had: nobody can say who the caller is.
@@ -72,6 +96,7 @@ pub struct Facts(Arc<Inner>);
 struct Inner {
     cache: FactCache,
     store: SqlStore,
+    sessions: Option<Sessions>,
     judge: Judge,
     settings: LookupSettings,
     permits: Semaphore,
@@ -86,12 +111,26 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Facts {
-    /// Facts from `store`, looked up on `runtime`.
+    /// Facts from `store` and from where sessions are kept, if they count; looked up on `runtime`.
     #[must_use]
-    pub fn new(store: SqlStore, judge: Judge, cache: FactCache, lookups: (LookupSettings, Handle)) -> Self {
+    pub fn new(
+        (store, sessions): (SqlStore, Option<Sessions>),
+        judge: Judge,
+        cache: FactCache,
+        lookups: (LookupSettings, Handle),
+    ) -> Self {
         let (settings, runtime) = lookups;
         let permits = Semaphore::new(settings.max_concurrent);
-        Self(Arc::new(Inner { cache, store, judge, settings, permits, flights: DashMap::new(), runtime }))
+        Self(Arc::new(Inner {
+            cache,
+            store,
+            sessions,
+            judge,
+            settings,
+            permits,
+            flights: DashMap::new(),
+            runtime,
+        }))
     }
 
     /// What is known without asking anybody.
@@ -153,7 +192,7 @@ impl Inner {
         };
         let generation = self.cache.generation();
         let fact = Arc::new(self.ask_in_time(&lookup).await?);
-        self.cache.put(key, Arc::clone(&fact), generation);
+        self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation));
         Ok(fact)
     }
 
@@ -175,6 +214,33 @@ impl Inner {
                 let rows = self.store.oauth(consumer_key, token.expose()).await?;
                 Ok(Fact::Oauth(self.judge.oauth(consumer_key, token.expose(), &rows)))
             }
+            Lookup::Session(query) => self.ask_session(query).await,
+        }
+    }
+
+    async fn ask_session(&self, query: &SessionQuery) -> Result<Fact, StoreError> {
+        let Some(sessions) = &self.sessions else { return Ok(Fact::Refused("sessions_off")) };
+        let namespace = match &query.of {
+            SessionOwner::Customer { namespace } => namespace.as_str(),
+            SessionOwner::Admin => "",
+        };
+        let content = match sessions.read(&query.id, namespace).await? {
+            Session::Content(content) => content,
+            Session::Unknown => return Ok(Fact::Refused("session_unknown")),
+            Session::Unusable(reason) => return Ok(Fact::Refused(reason)),
+        };
+        match (&query.of, content.customer_id, content.admin) {
+            (SessionOwner::Customer { .. }, Some(id), _) => {
+                let row = self.store.session_customer(id, content.visitor_id).await?;
+                Ok(self.judge.session_customer(&query.id, &content, row.as_ref()))
+            }
+            (SessionOwner::Admin, _, Some(login)) => {
+                let row = self.store.session_admin(login.user_id, login.session_row).await?;
+                Ok(self.judge.session_admin(&query.id, &content, row.as_ref()))
+            }
+            (SessionOwner::Customer { .. } | SessionOwner::Admin, _, _) => {
+                Ok(Fact::Refused("session_of_nobody"))
+            }
         }
     }
 
@@ -195,6 +261,15 @@ impl Inner {
             UserType::Integration | UserType::Guest => None,
         };
         Ok(self.judge.jwt(token, &claims, user.as_ref()))
+    }
+}
+
+impl Lookup {
+    const fn keeping(&self) -> Keeping {
+        match self {
+            Self::Bearer(_) | Self::Oauth { .. } => Keeping::Credential,
+            Self::Session(_) => Keeping::Session,
+        }
     }
 }
 

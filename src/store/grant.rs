@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::auth::{
     identity::{AuthMethod, UserContext},
     oauth1::SigningKey,
+    session::SessionId,
     time::UnixTime,
 };
 
@@ -31,6 +32,17 @@ impl CredentialKey {
             .chain_update(consumer_key)
             .chain_update(b"\0")
             .chain_update(token);
+        Self(digest.finalize().into())
+    }
+
+    /// The key of a session id, asked for the caller that `namespace` holds: no id holds a zero byte.
+    #[must_use]
+    pub fn session(id: &SessionId, namespace: &str) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"session\0")
+            .chain_update(id.as_bytes())
+            .chain_update(b"\0")
+            .chain_update(namespace);
         Self(digest.finalize().into())
     }
 
@@ -80,10 +92,12 @@ pub struct IntegrationHeaders {
 /// What the store says of a credential.
 #[derive(Debug, Clone)]
 pub enum Fact {
-    /// A bearer value lets somebody in.
+    /// A bearer value or a session lets somebody in.
     Granted(Grant),
-    /// A bearer value lets nobody in; the word says why, for the log.
+    /// A bearer value or a session lets nobody in; the word says why, for the log.
     Refused(&'static str),
+    /// A session of a customer whose password was changed after it began.
+    SessionExpired,
     /// A consumer key and token.
     Oauth(OauthFact),
 }
@@ -126,7 +140,7 @@ impl Fact {
     pub const fn is_positive(&self) -> bool {
         match self {
             Self::Granted(_) => true,
-            Self::Refused(_) => false,
+            Self::Refused(_) | Self::SessionExpired => false,
             Self::Oauth(fact) => matches!(fact.standing, Standing::Granted(_)),
         }
     }
@@ -136,7 +150,7 @@ impl Fact {
     pub const fn grant(&self) -> Option<&Grant> {
         match self {
             Self::Granted(grant) => Some(grant),
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::SessionExpired => None,
             Self::Oauth(fact) => match &fact.standing {
                 Standing::Granted(grant) => Some(grant),
                 Standing::Inactive
@@ -163,6 +177,9 @@ mod tests {
         joined.push(0);
         joined.extend(token);
         assert_ne!(CredentialKey::bearer(&joined), CredentialKey::oauth(&consumer, &token));
+        let id = SessionId::parse(b"abc").unwrap();
+        assert_ne!(CredentialKey::bearer(b"abc\0admin"), CredentialKey::session(&id, "admin"));
+        assert_ne!(CredentialKey::session(&id, "customer_base"), CredentialKey::session(&id, "admin"));
         assert_ne!(CredentialKey::oauth(&token, &consumer), CredentialKey::oauth(&consumer, &token));
     }
 }

@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use super::{
     grant::{CallerHeaders, Fact, Grant, IntegrationHeaders, OauthFact, Standing},
-    rows::{IntegrationRow, OauthRows, TokenRow, TokenType, UserRow},
+    rows::{IntegrationRow, OauthRows, SessionAdminRow, SessionCustomerRow, TokenRow, TokenType, UserRow},
     settings::MagentoSettings,
 };
 use crate::auth::{
@@ -22,7 +22,11 @@ use crate::auth::{
     jwt::{Claims, JwtRefusal, JwtVerifiers},
     oauth1::SigningKey,
     secret::Secret,
+    session::{SessionContent, SessionId},
 };
+
+/// `admin_user_session.status` of a login that is under way.
+const LOGGED_IN: i64 = 1;
 
 /// What the configuration and Magento's settings say about credentials.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Judge {
     pub jwt_admin: bool,
     /// What may change at run time; each judgement reads it once.
     pub settings: Arc<MagentoSettings>,
+    /// How long a session id still counts after it was given up (`web/cookie/cookie_lifetime`).
+    pub session_lifetime: Duration,
     /// The key of credential fingerprints.
     pub fingerprint_key: Secret<[u8; 32]>,
 }
@@ -94,6 +100,45 @@ impl Judge {
         })
     }
 
+    /// Judges a customer's session. One that cannot show that it began after the last change of the password is taken for
+    /// one that did not.
+    #[must_use]
+    pub fn session_customer(
+        &self,
+        id: &SessionId,
+        content: &SessionContent,
+        row: Option<&SessionCustomerRow>,
+    ) -> Fact {
+        let customer = match living(row.map(|row| &row.user)) {
+            Ok(customer) => customer,
+            Err(reason) => return Fact::Refused(reason),
+        };
+        let (cutoff, began_at) = row.map_or((None, None), |row| (row.cutoff, row.began_at));
+        if cutoff.is_some_and(|cutoff| began_at.is_none_or(|began_at| cutoff > began_at)) {
+            return Fact::SessionExpired;
+        }
+        self.session_grant(id, content, context(UserType::Customer, customer))
+    }
+
+    /// Judges an admin's session (deviation D10). A login that Magento's own list says is over is over here too.
+    #[must_use]
+    pub fn session_admin(
+        &self,
+        id: &SessionId,
+        content: &SessionContent,
+        row: Option<&SessionAdminRow>,
+    ) -> Fact {
+        let admin = match living(row.map(|row| &row.user)) {
+            Ok(admin) => admin,
+            Err(reason) => return Fact::Refused(reason),
+        };
+        let is_listed = content.admin.is_some_and(|admin| admin.session_row.is_some());
+        if is_listed && row.and_then(|row| row.status) != Some(LOGGED_IN) {
+            return Fact::Refused("session_logged_out");
+        }
+        self.session_grant(id, content, context(UserType::Admin, admin))
+    }
+
     /// Judges a consumer key and token: who may be let in once the signature verified, and by which key.
     #[must_use]
     pub fn oauth(&self, consumer_key: &[u8], token: &[u8], rows: &OauthRows) -> OauthFact {
@@ -127,6 +172,21 @@ impl Judge {
             Some(_) | None => Standing::Inactive,
         };
         OauthFact { consumer_id: id, signing_key, standing }
+    }
+
+    fn session_grant(&self, id: &SessionId, content: &SessionContent, context: UserContext) -> Fact {
+        // Magento ends it when the lifetime has passed, not when it passes.
+        let lifetime = self.session_lifetime.saturating_add(Duration::from_secs(1));
+        Fact::Granted(Grant {
+            headers: self.headers(
+                context.user_id().unwrap_or_default(),
+                None,
+                &[b"session\0", id.as_bytes()],
+            ),
+            context,
+            method: AuthMethod::Session,
+            expires_at: content.destroyed.map(|destroyed| destroyed.plus(lifetime)),
+        })
     }
 
     fn user_token(&self, token: &[u8], row: &TokenRow, user_type: UserType, lifetime: Duration) -> Fact {
@@ -263,6 +323,7 @@ mod tests {
             jwt: JwtVerifiers::new(&AcceptedKeys::All, &keys),
             jwt_admin,
             settings: Arc::new(MagentoSettings::new(written, reads_store)),
+            session_lifetime: Duration::from_secs(3600),
             fingerprint_key: Secret::new([7; 32]),
         }
     }
@@ -292,6 +353,7 @@ mod tests {
             Fact::Granted(grant) => format!("expires {}", grant.expires_at.unwrap().seconds() - NOW),
             Fact::Refused(reason) => (*reason).to_owned(),
             Fact::Oauth(_) => "oauth".to_owned(),
+            Fact::SessionExpired => "session expired".to_owned(),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`rows`] holds the types that every home of the facts answers with; [`sql`] reads them from Magento's tables. `judge`
 //! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
-//! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces that were used. A store that cannot answer says so; it
+//! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces
+//! that were used, [`sessions`] reads PHP's sessions. A store that cannot answer says so; it
 //! never guesses.
 
 pub mod cache;
@@ -14,6 +15,7 @@ pub mod judge;
 pub mod nonces;
 pub mod reference;
 pub mod rows;
+pub mod sessions;
 pub mod settings;
 pub mod sql;
 

@@ -70,7 +70,9 @@ impl Reference {
             .iter()
             .map(|row| StoreView { id: row.id, code: row.code.clone(), website_id: row.website_id })
             .collect::<Vec<_>>();
-        let scope = StoreScope::new(views, rows.default_store_id, effects.account_share);
+        let websites = rows.websites.iter().map(|row| (row.id, row.code.as_str()));
+        let scope =
+            StoreScope::new(views, rows.default_store_id, effects.account_share).with_websites(websites);
         Self { scope, allows_insecure: effects.allow_insecure, roles, headers, long_lists }
     }
 }

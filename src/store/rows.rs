@@ -85,6 +85,8 @@ pub struct ConsumerRow {
 pub struct ReferenceRows {
     /// `store`, ordered by id.
     pub stores: Vec<StoreRow>,
+    /// `store_website`, ordered by id.
+    pub websites: Vec<WebsiteRow>,
     /// The `store_id` that a request without a store code means: the default store of the default group of the
     /// default website.
     pub default_store_id: Option<u16>,
@@ -103,6 +105,35 @@ pub struct StoreRow {
     pub code: String,
     /// `website_id`.
     pub website_id: u16,
+}
+
+/// A row of `store_website`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WebsiteRow {
+    /// `website_id`; 0 is the admin website.
+    pub id: u16,
+    /// `code`; empty where there is none.
+    pub code: String,
+}
+
+/// The customer whom a session names, and what its age is measured by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionCustomerRow {
+    /// The customer; `revoke_before` is not asked for, because revoking tokens ends no session.
+    pub user: UserRow,
+    /// `customer_entity.session_cutoff`: sessions that began before it are dead.
+    pub cutoff: Option<UnixTime>,
+    /// `customer_visitor.created_at` of the session's visitor, if the row exists.
+    pub began_at: Option<UnixTime>,
+}
+
+/// The admin whom a session names, and its row in the list of logins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionAdminRow {
+    /// The admin.
+    pub user: UserRow,
+    /// `admin_user_session.status` of the session's row, if it exists and is this admin's: 1 while logged in.
+    pub status: Option<i64>,
 }
 
 pub use crate::auth::acl::{RoleRow, RuleRow};

@@ -16,6 +16,7 @@
 mod support;
 
 mod case;
+mod session_state;
 mod state;
 mod stateful;
 mod tables;
@@ -23,14 +24,19 @@ mod tables;
 use std::collections::BTreeMap;
 
 use case::{Case, Outcome};
+use session_state::SessionState;
 use support::{
     gate::{Gate, Setup},
+    redis::RedisServer,
     upstream::Upstream,
 };
 use tables::Tables;
 
+/// Read anew on every request: the recordings leave no second between a logout and the next case.
+const SESSIONS_IN_FILES: &str = "handler = \"files\"\npath = \"sessions\"\nttl = \"0s\"";
+
 /// Topics that this version answers for.
-const TOPICS: [&str; 18] = [
+const TOPICS: [&str; 21] = [
     "guest",
     "bearer_header",
     "bearer_acl",
@@ -39,6 +45,9 @@ const TOPICS: [&str; 18] = [
     "oauth_encoding",
     "oauth_nonce_extra",
     "integration_bearer",
+    "session",
+    "session_cutoff",
+    "precedence",
     "random",
     "store_scope",
     "async_soap",
@@ -59,17 +68,29 @@ struct Count {
     wrong: Vec<String>,
 }
 
+/// The topic whose sessions are in Redis.
+#[test]
+#[ignore = "needs redis; run tests/all"]
+fn every_recorded_case_with_sessions_in_redis_agrees() {
+    let redis = RedisServer::start();
+    assert_topics(&["session_redis"], Some(&redis));
+}
+
 #[test]
 fn every_recorded_case_agrees_or_is_a_documented_deviation() {
-    let tables = Tables::read();
+    assert_topics(&TOPICS, None);
+}
+
+fn assert_topics(topics: &[&str], redis: Option<&RedisServer>) {
+    let (tables, sessions) = (Tables::read(), SessionState::read());
     let mut wrong = Vec::new();
-    let mut used = Vec::new();
+    let (mut used, mut met) = (Vec::new(), Vec::new());
     println!("{:<20} {:>5} {:>6} {:>8} {:>13}", "topic", "cases", "agree", "deviate", "unreplayable");
-    for topic in TOPICS {
-        let count = if state::TOPICS.contains(&topic) {
+    for topic in topics {
+        let count = if state::TOPICS.contains(topic) {
             stateful::replay(topic, &tables, &mut used)
         } else {
-            replay(topic, &tables, &mut used)
+            replay(topic, (&tables, &sessions), redis, (&mut used, &mut met))
         };
         let deviating: usize = count.deviate.values().sum();
         let cases = count.agree + deviating + count.unreplayable + count.wrong.len();
@@ -84,22 +105,32 @@ fn every_recorded_case_agrees_or_is_a_documented_deviation() {
         wrong.extend(count.wrong);
     }
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
-    let unused = tables.unused(&used, &TOPICS);
+    let unused = tables.unused(&used, topics);
     assert!(unused.is_empty(), "listed, but they agree or do not exist:\n{}", unused.join("\n"));
+    let unknown = sessions.unknown(&met, topics);
+    assert!(unknown.is_empty(), "state for cases that do not exist:\n{}", unknown.join("\n"));
 }
 
-fn replay(topic: &str, tables: &Tables, used: &mut Vec<String>) -> Count {
+fn replay(
+    topic: &str,
+    (tables, sessions): (&Tables, &SessionState),
+    redis: Option<&RedisServer>,
+    (used, met): (&mut Vec<String>, &mut Vec<String>),
+) -> Count {
     let upstream = Upstream::start();
     let mut gates: BTreeMap<bool, Gate> = BTreeMap::new();
     let mut count = Count::default();
     for case in Case::of_topic(topic) {
+        met.push(case.name.clone());
         if tables.is_unreplayable(&case.name) {
             used.push(case.name);
             count.unreplayable += 1;
             continue;
         }
         let as_bearer = case.integration_as_bearer;
-        let gate = gates.entry(as_bearer).or_insert_with(|| gate(topic, &upstream, as_bearer, case.time));
+        let gate =
+            gates.entry(as_bearer).or_insert_with(|| gate(topic, &upstream, as_bearer, (case.time, redis)));
+        sessions.prepare(&case.name, gate, redis);
         gate.set_time(case.time);
         let outcome = Outcome::of(&case, gate, &upstream);
         count.add(&case, &outcome, tables, used);
@@ -130,13 +161,20 @@ impl Count {
     }
 }
 
-fn gate(topic: &str, upstream: &Upstream, integration_as_bearer: bool, time: i64) -> Gate {
+fn gate(
+    topic: &str,
+    upstream: &Upstream,
+    integration_as_bearer: bool,
+    (time, redis): (i64, Option<&RedisServer>),
+) -> Gate {
+    let in_redis = redis.map(|redis| format!("handler = \"redis\"\nredis_url = \"{}\"", redis.url()));
     let setup = Setup::before(upstream.address);
     let setup = if topic == "store_scope" { setup.seeded("fixture_store_scope.json") } else { setup };
     setup
         .at(time)
         .seeded("fixture_extra.json")
         .with("listen", "trusted_proxies = [\"127.0.0.0/8\"]")
+        .with("sessions", in_redis.as_deref().unwrap_or(SESSIONS_IN_FILES))
         .with("magento", &format!("integration_as_bearer = {integration_as_bearer}"))
         .start()
 }

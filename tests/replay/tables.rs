@@ -54,7 +54,8 @@ impl Tables {
     }
 }
 
-fn lines(table: &str) -> impl Iterator<Item = Vec<&str>> {
+/// The lines of a table, split into fields.
+pub(crate) fn lines(table: &str) -> impl Iterator<Item = Vec<&str>> {
     table
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))

@@ -127,6 +127,7 @@ impl Setup {
     pub(crate) fn try_start(self) -> Result<Gate, BuildError> {
         let kept = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = self.folder.clone().unwrap_or_else(|| kept.as_ref().unwrap().path().to_owned());
+        std::fs::create_dir_all(folder.join("sessions")).unwrap();
         let config = Config::from_toml(&self.toml(), &folder).unwrap_or_else(|errors| panic!("{errors}"));
         let time = Arc::new(AtomicI64::new(self.time));
         let (report, reported) = mpsc::channel();

@@ -4,5 +4,7 @@
 
 pub(crate) mod fixture;
 pub(crate) mod gate;
+pub(crate) mod redis;
+pub(crate) mod sessions;
 pub(crate) mod upstream;
 pub(crate) mod wire;

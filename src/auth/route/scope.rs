@@ -37,6 +37,8 @@ pub struct StoreScope {
     by_code: HashMap<String, StoreView>,
     default: Option<StoreView>,
     account_share: AccountShare,
+    /// `customer_<website code>` by website, or `customer` where accounts are shared.
+    session_namespaces: HashMap<u16, String>,
 }
 
 impl StoreScope {
@@ -62,7 +64,29 @@ impl StoreScope {
         }
         // A store view that is really called `all` goes first, as in Magento's PathProcessor.
         by_code.entry("all".to_owned()).or_insert(admin);
-        Self { by_code, default, account_share }
+        Self { by_code, default, account_share, session_namespaces: HashMap::new() }
+    }
+
+    /// Takes the rows of `store_website`: number and code.
+    #[must_use]
+    pub fn with_websites<Code: AsRef<str>>(
+        mut self,
+        websites: impl IntoIterator<Item = (u16, Code)>,
+    ) -> Self {
+        self.session_namespaces = websites
+            .into_iter()
+            .map(|(id, code)| match self.account_share {
+                AccountShare::Global => (id, "customer".to_owned()),
+                AccountShare::PerWebsite => (id, format!("customer_{}", code.as_ref())),
+            })
+            .collect();
+        self
+    }
+
+    /// Where in a session the customer of this store is to be found (FACT 51); `None` if the rows do not say.
+    #[must_use]
+    pub fn session_namespace(&self, store: &StoreView) -> Option<&str> {
+        self.session_namespaces.get(&store.website_id).map(String::as_str)
     }
 
     /// The store of a path's first segment, or of any other place that names one the way a path does.
@@ -109,6 +133,26 @@ mod tests {
         [(0, "admin", 0), (1, "default", 1), (2, "de", 1), (3, "w2", 2), (4, "inact", 1)]
             .map(|(id, code, website_id)| StoreView { id, code: code.to_owned(), website_id })
             .to_vec()
+    }
+
+    #[test]
+    fn a_customer_is_sought_in_the_namespace_of_the_stores_website() {
+        let websites = [(0, "admin"), (1, "base"), (2, "second")];
+        let per_website =
+            StoreScope::new(stores(), Some(1), AccountShare::PerWebsite).with_websites(websites);
+        let global = StoreScope::new(stores(), Some(1), AccountShare::Global).with_websites(websites);
+        for (code, namespace) in [
+            ("default", Some("customer_base")),
+            ("de", Some("customer_base")),
+            ("w2", Some("customer_second")),
+            ("all", Some("customer_admin")),
+        ] {
+            let store = per_website.store(code).unwrap();
+            assert_eq!(per_website.session_namespace(store), namespace, "{code}");
+            assert_eq!(global.session_namespace(store), Some("customer"), "{code}");
+        }
+        let unknown = StoreScope::new(stores(), Some(1), AccountShare::PerWebsite);
+        assert_eq!(unknown.session_namespace(unknown.default_store().unwrap()), None);
     }
 
     #[test]

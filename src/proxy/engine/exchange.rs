@@ -115,9 +115,9 @@ impl Inbound<'_> {
         report: &mut Report,
     ) -> Result<HeaderEdits, Rejection> {
         let shared = &self.worker.shared;
-        let mut fact = None;
+        let mut facts = Vec::new();
         loop {
-            let known = Known { fact: fact.as_ref(), form: body.form() };
+            let known = Known { facts: &facts, form: body.form() };
             match shared.pipeline.decide(head, self.peer, self.now, known) {
                 Step::Done(verdict) => {
                     report.verdict(verdict.notes);
@@ -125,7 +125,7 @@ impl Inbound<'_> {
                 }
                 Step::NeedFacts(key, lookup) => {
                     let found = shared.facts.resolve(key, lookup).await;
-                    fact = Some(found.map_err(|_failed| Rejection::StoreUnavailable)?);
+                    facts.push((key, found.map_err(|_failed| Rejection::StoreUnavailable)?));
                 }
                 Step::NeedForm => body.collect(&shared.forms).await?,
             }

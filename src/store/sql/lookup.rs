@@ -10,7 +10,7 @@ use crate::{
     auth::{identity::UserType, secret::Secret},
     store::{
         StoreError,
-        rows::{OauthRows, TokenRow, UserRow},
+        rows::{OauthRows, SessionAdminRow, SessionCustomerRow, TokenRow, UserRow},
     },
 };
 
@@ -70,6 +70,22 @@ const CUSTOMER: &str = r#"
     LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 3 AND r.user_id = c.entity_id
     WHERE c.entity_id = ?1"#;
 
+// No join with jwt_auth_revoked: revoking a customer's tokens ends no session (recorded: session/xhr__after_revoke).
+const SESSION_CUSTOMER: &str = r#"
+    SELECT c.entity_id AS "customer_entity.entity_id", c.is_active AS "customer_entity.is_active",
+        c.website_id AS "customer_entity.website_id", NULL AS "jwt_auth_revoked.revoke_before",
+        c.session_cutoff AS "customer_entity.session_cutoff", v.created_at AS "customer_visitor.created_at"
+    FROM customer_entity AS c
+    LEFT JOIN customer_visitor AS v ON v.visitor_id = ?2
+    WHERE c.entity_id = ?1"#;
+
+const SESSION_ADMIN: &str = r#"
+    SELECT a.user_id AS "admin_user.user_id", a.is_active AS "admin_user.is_active",
+        NULL AS "jwt_auth_revoked.revoke_before", s.status AS "admin_user_session.status"
+    FROM admin_user AS a
+    LEFT JOIN admin_user_session AS s ON s.id = ?2 AND s.user_id = a.user_id
+    WHERE a.user_id = ?1"#;
+
 impl SqlStore {
     /// Finds a token by the value that a bearer presents, with its owner.
     ///
@@ -99,6 +115,38 @@ impl SqlStore {
             UserType::Customer => mapper::customer(&Columns(&row)),
             UserType::Integration | UserType::Guest => Ok(None),
         }
+    }
+
+    /// Finds the customer whom a session names, and the session's visitor.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::token`].
+    pub async fn session_customer(
+        &self,
+        customer_id: u32,
+        visitor_id: Option<u64>,
+    ) -> Result<Option<SessionCustomerRow>, StoreError> {
+        // A number that the column cannot hold is no visitor's.
+        let visitor_id = visitor_id.and_then(|id| i64::try_from(id).ok());
+        let found = query(SESSION_CUSTOMER).bind(customer_id).bind(visitor_id);
+        let row = found.fetch_optional(&self.pool).await?;
+        row.map_or(Ok(None), |row| mapper::session_customer(&Columns(&row)))
+    }
+
+    /// Finds the admin whom a session names, and the row of that login.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::token`].
+    pub async fn session_admin(
+        &self,
+        user_id: u32,
+        session_row: Option<u32>,
+    ) -> Result<Option<SessionAdminRow>, StoreError> {
+        let found = query(SESSION_ADMIN).bind(user_id).bind(session_row);
+        let row = found.fetch_optional(&self.pool).await?;
+        row.map_or(Ok(None), |row| mapper::session_admin(&Columns(&row)))
     }
 
     /// Finds a consumer by its key and a token by its value, each on its own: whether the token is the consumer's is
@@ -143,7 +191,9 @@ mod tests {
     #[tokio::test]
     async fn no_lookup_scans_a_table() {
         let store = SqlStore::open("sqlite::memory:").await.unwrap();
-        for (statement, searches) in [(TOKEN, 5), (OAUTH, 6), (ADMIN, 2), (CUSTOMER, 2)] {
+        for (statement, searches) in
+            [(TOKEN, 5), (OAUTH, 6), (ADMIN, 2), (CUSTOMER, 2), (SESSION_CUSTOMER, 2), (SESSION_ADMIN, 2)]
+        {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
             let plan = sqlx::query(explain).bind(1).bind(1).fetch_all(&store.pool).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();

@@ -11,7 +11,10 @@ use crate::{
     },
     store::{
         StoreError,
-        rows::{ConsumerRow, IntegrationRow, RoleRow, RuleRow, StoreRow, TokenRow, TokenType, UserRow},
+        rows::{
+            ConsumerRow, IntegrationRow, RoleRow, RuleRow, SessionAdminRow, SessionCustomerRow, StoreRow,
+            TokenRow, TokenType, UserRow, WebsiteRow,
+        },
     },
 };
 
@@ -62,6 +65,27 @@ pub(super) fn store(row: &Columns<'_>) -> Result<StoreRow, StoreError> {
         code: row.text("store.code")?,
         website_id: row.number("store.website_id")?,
     })
+}
+
+pub(super) fn website(row: &Columns<'_>) -> Result<WebsiteRow, StoreError> {
+    Ok(WebsiteRow {
+        id: row.number("store_website.website_id")?,
+        code: row.optional_text("store_website.code")?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn session_customer(row: &Columns<'_>) -> Result<Option<SessionCustomerRow>, StoreError> {
+    let Some(user) = customer(row)? else { return Ok(None) };
+    Ok(Some(SessionCustomerRow {
+        user,
+        cutoff: row.time("customer_entity.session_cutoff")?,
+        began_at: row.time("customer_visitor.created_at")?,
+    }))
+}
+
+pub(super) fn session_admin(row: &Columns<'_>) -> Result<Option<SessionAdminRow>, StoreError> {
+    let Some(user) = admin(row)? else { return Ok(None) };
+    Ok(Some(SessionAdminRow { user, status: row.optional_number("admin_user_session.status")? }))
 }
 
 pub(super) fn role(row: &Columns<'_>) -> Result<RoleRow, StoreError> {

@@ -12,6 +12,10 @@ const STORES: &str = r#"
     SELECT store_id AS "store.store_id", code AS "store.code", website_id AS "store.website_id"
     FROM store ORDER BY store_id"#;
 
+const WEBSITES: &str = r#"
+    SELECT website_id AS "store_website.website_id", code AS "store_website.code"
+    FROM store_website ORDER BY website_id"#;
+
 const DEFAULT_STORE: &str = r#"
     SELECT s.store_id AS "store.store_id"
     FROM store_website AS w
@@ -42,6 +46,7 @@ impl SqlStore {
         let mut transaction = self.pool.begin().await?;
         let rows = ReferenceRows {
             stores: all(&mut transaction, STORES, mapper::store).await?,
+            websites: all(&mut transaction, WEBSITES, mapper::website).await?,
             default_store_id: all(&mut transaction, DEFAULT_STORE, |row| row.number("store.store_id"))
                 .await?
                 .first()
