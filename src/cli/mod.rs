@@ -9,6 +9,7 @@ mod serve;
 mod sign;
 
 use std::{
+    error::Error,
     fmt::Display,
     io::{self, Write as _},
     path::PathBuf,
@@ -63,8 +64,8 @@ enum Failure {
 }
 
 impl Failure {
-    fn config(error: impl Display) -> Self {
-        Self::Config(error.to_string())
+    fn config(error: impl Error) -> Self {
+        Self::Config(with_causes(&error))
     }
 
     fn runtime(error: impl Display) -> Self {
@@ -76,6 +77,20 @@ impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
         Self::config(errors)
     }
+}
+
+/// An error and what caused it, where it does not say so itself.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Reads the arguments, runs the command and reports its outcome.

@@ -4,5 +4,6 @@
 
 pub(crate) mod fixture;
 pub(crate) mod gate;
+pub(crate) mod process;
 pub(crate) mod upstream;
 pub(crate) mod wire;

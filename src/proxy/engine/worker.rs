@@ -91,7 +91,7 @@ impl Worker {
     }
 
     /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.
-    /// WebSockets are not waited for. Runs on a `LocalSet`.
+    /// An open WebSocket is not waited for. Runs on a `LocalSet`.
     pub async fn serve(self: Rc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
