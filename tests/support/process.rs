@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
@@ -20,11 +20,22 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// Runs a command to its end.
+/// No command that ends by itself takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a command to its end; one that goes on is killed and has no exit code.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
-    let output = command(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stdout = Kept::keep(child.stdout.take().unwrap(), |_| {});
+    let stderr = Kept::keep(child.stderr.take().unwrap(), |_| {});
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ended { code: child.wait().unwrap().code(), stdout: stdout.end(), stderr: stderr.end() }
 }
 
 fn command(arguments: &[&str]) -> Command {
@@ -41,9 +52,19 @@ fn command(arguments: &[&str]) -> Command {
 pub(crate) struct Process {
     pub(crate) proxy: SocketAddr,
     pub(crate) admin: SocketAddr,
-    child: Child,
+    child: Ending,
     stdout: Kept,
     stderr: Kept,
+}
+
+/// A child that does not outlive a test that fails.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Process {
@@ -60,8 +81,8 @@ impl Process {
                 found.send((address("proxy"), address("admin"))).unwrap();
             }
         });
-        match addresses.recv_timeout(Duration::from_secs(20)) {
-            Ok((proxy, admin)) => Self { proxy, admin, child, stdout, stderr },
+        match addresses.recv_timeout(PATIENCE) {
+            Ok((proxy, admin)) => Self { proxy, admin, child: Ending(child), stdout, stderr },
             Err(_) => {
                 let _ = child.kill();
                 panic!("the binary does not serve: {}", stderr.end());
@@ -71,19 +92,18 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().to_string();
+        let id = self.child.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
     /// Sends SIGKILL and waits.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
-    /// Waits for the end.
+    /// Waits for the end after a signal.
     pub(crate) fn wait(mut self) -> Ended {
-        let code = self.child.wait().unwrap().code();
+        let code = self.child.0.wait().unwrap().code();
         Ended { code, stdout: self.stdout.end(), stderr: self.stderr.end() }
     }
 }
