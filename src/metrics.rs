@@ -58,6 +58,8 @@ pub struct Metrics {
     pub auth_seconds: Histogram,
     /// Seconds from the decision to the head of the upstream's answer.
     pub upstream_seconds: Histogram,
+    /// Panics in connections' tasks.
+    pub panics: Counter,
     /// Requests under way.
     pub in_flight: Gauge,
     /// Open client connections.
@@ -91,6 +93,7 @@ impl Metrics {
             signatures: Family::default(),
             shadow: Family::default(),
             spoofed: Counter::default(),
+            panics: Counter::default(),
             auth_seconds: seconds(),
             upstream_seconds: seconds(),
             in_flight: Gauge::default(),
@@ -131,6 +134,7 @@ impl Metrics {
 
     fn register_state(&mut self) {
         let registry = &mut self.registry;
+        registry.register("panics", "Panics in connections' tasks", self.panics.clone());
         registry.register("requests_in_flight", "Requests under way", self.in_flight.clone());
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register("cache_grants", "Cached facts that let somebody in", self.cached_grants.clone());

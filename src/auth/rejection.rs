@@ -26,6 +26,8 @@ pub enum Rejection {
     HttpsRequired,
     /// The body is longer than the limit.
     BodyTooLarge,
+    /// The client stopped sending its body.
+    BodyStalled,
     /// The store cannot be asked; nobody can say who this is.
     StoreUnavailable,
     /// The nonce store is full, in quarantine, or cannot write its journal.
@@ -66,6 +68,7 @@ impl Rejection {
             Self::Oauth(problem) => problem.status(),
             Self::ResourceDenied { .. } => 401,
             Self::NoRoute => 404,
+            Self::BodyStalled => 408,
             Self::BodyTooLarge => 413,
             Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => 503,
             Self::UpstreamUnavailable => 502,
@@ -84,6 +87,7 @@ impl Rejection {
             Self::NoRoute => "no_route",
             Self::HttpsRequired => "https_required",
             Self::BodyTooLarge => "body_too_large",
+            Self::BodyStalled => "body_stalled",
             Self::StoreUnavailable => "store_unavailable",
             Self::NonceStoreUnavailable => "nonce_store_unavailable",
             Self::FormBudgetExhausted => "form_budget_exhausted",
@@ -112,7 +116,9 @@ impl Rejection {
                 | Malformation::DisguisedRoute => true,
                 Malformation::Framing | Malformation::Host | Malformation::Target => false,
             },
-            Self::BodyTooLarge | Self::UpstreamUnavailable | Self::UpstreamTimeout => false,
+            Self::BodyTooLarge | Self::BodyStalled | Self::UpstreamUnavailable | Self::UpstreamTimeout => {
+                false
+            }
         }
     }
 
@@ -129,6 +135,7 @@ impl Rejection {
             | Self::NoRoute
             | Self::HttpsRequired
             | Self::BodyTooLarge
+            | Self::BodyStalled
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout => None,
         }
@@ -149,6 +156,7 @@ impl Rejection {
             Self::NoRoute => Message::plain("Request does not match any route."),
             Self::HttpsRequired => Message::plain("Operation allowed only in HTTPS"),
             Self::BodyTooLarge => Message::plain("The request body is too large."),
+            Self::BodyStalled => Message::plain("The request body did not arrive in time."),
             Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => {
                 Message::plain("The request cannot be authenticated right now. Please try again later.")
             }

@@ -162,7 +162,7 @@ fn files(config: &Config) -> Result<Files, Failure> {
 }
 
 fn no_rules() -> Failure {
-    Failure::config("acl.mode is off: the configuration names no rules to show")
+    Failure::Config("acl.mode is off: the configuration names no rules to show".to_owned())
 }
 
 /// A resource that the tree has or a route asks for.

@@ -12,6 +12,7 @@ mod sign;
 mod spoof;
 
 use std::{
+    error::Error,
     fmt::Display,
     io::{self, Write as _},
     path::PathBuf,
@@ -71,8 +72,8 @@ enum Failure {
 }
 
 impl Failure {
-    fn config(error: impl Display) -> Self {
-        Self::Config(error.to_string())
+    fn config(error: impl Error) -> Self {
+        Self::Config(with_causes(&error))
     }
 
     fn runtime(error: impl Display) -> Self {
@@ -84,6 +85,20 @@ impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
         Self::config(errors)
     }
+}
+
+/// An error and what caused it, where it does not say so itself.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Reads the arguments, runs the command and reports its outcome.

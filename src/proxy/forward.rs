@@ -31,8 +31,17 @@ const HOP_BY_HOP: [HeaderName; 7] =
     [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 /// A `Connection` header may not take these away: one side would judge by what the other never sees.
-const NEVER_NOMINATED: [HeaderName; 6] =
-    [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING];
+const NEVER_NOMINATED: [HeaderName; 9] = [
+    AUTHORIZATION,
+    COOKIE,
+    HOST,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+];
 
 /// Cookies that are credentials: Magento's storefront and back-office sessions.
 const SESSION_COOKIES: [&str; 2] = ["PHPSESSID", "admin"];
@@ -96,6 +105,10 @@ impl ForwardRules {
 
     /// Removes from an answer what belongs to the upstream's connection, and identity headers that it must not echo.
     pub fn answer(&self, headers: &mut HeaderMap) {
+        // RFC 9112 section 6.3: the coding decides, and a length beside it must not reach the client as a second framing.
+        if headers.contains_key(TRANSFER_ENCODING) {
+            headers.remove(CONTENT_LENGTH);
+        }
         drop_connection_headers(headers);
         for name in self.reserved.among(headers) {
             headers.remove(name);
@@ -156,10 +169,10 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Says who the client is; nobody but a trusted proxy may have said it before us.
 fn describe_client(headers: &mut HeaderMap, peer: &Peer) {
     let is_https = peer.speaks_https(headers);
+    drop_hearsay(headers, peer);
     if peer.is_trusted {
         append_hop(headers, peer);
     } else {
-        drop_hearsay(headers);
         headers.insert(FORWARDED_FOR, peer.text.clone());
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if is_https { "https" } else { "http" }));
@@ -177,13 +190,37 @@ fn append_hop(headers: &mut HeaderMap, peer: &Peer) {
     headers.insert(FORWARDED_FOR, joined.unwrap_or_else(|_| peer.text.clone()));
 }
 
-/// Removes the whole family by its prefix: a new member must not slip through.
-fn drop_hearsay(headers: &mut HeaderMap) {
-    let hearsay: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded")).cloned().collect();
-    for name in hearsay.iter().chain(&[FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL]) {
+/// Removes the whole family by its prefix: a new member must not slip through. A trusted proxy may say what it says in
+/// proper spelling; `X_Forwarded_For`, which CGI reads as the same, is a client's that went through it.
+fn drop_hearsay(headers: &mut HeaderMap, peer: &Peer) {
+    let hearsay: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hearsay(name) && !(peer.is_trusted && is_spelled_properly(name)))
+        .cloned()
+        .collect();
+    for name in &hearsay {
         headers.remove(name);
     }
+}
+
+fn is_hearsay(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let reads_as = |other: &[u8]| name.len() == other.len() && reads_like(name, other);
+    reads_like(name, b"x-forwarded")
+        || [FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL]
+            .iter()
+            .any(|other| reads_as(other.as_str().as_bytes()))
+}
+
+/// Whether `name` begins like `other`, odd bytes read as `-`.
+fn reads_like(name: &[u8], other: &[u8]) -> bool {
+    let matches =
+        |(byte, expected): (&u8, &u8)| byte == expected || *expected == b'-' && !byte.is_ascii_alphanumeric();
+    name.len() >= other.len() && name.iter().zip(other).all(matches)
+}
+
+fn is_spelled_properly(name: &HeaderName) -> bool {
+    name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn origin_form(target: &Uri) -> Uri {
@@ -291,5 +328,39 @@ mod tests {
         let proxy = sent(&given, true, Credentials::Strip);
         assert_eq!(proxy["x-forwarded-for"], "1.2.3.4, 127.0.0.1");
         assert_eq!(proxy["x-forwarded-proto"], "https");
+        assert_eq!(proxy["x-forwarded-prefix"], "/admin");
+    }
+
+    #[test]
+    fn an_odd_spelling_of_hearsay_passes_for_nobody() {
+        // CGI hands `X_Forwarded_For` and `X-Forwarded-For` to the program under one name.
+        for name in ["x_forwarded_for", "x-forwarded_for", "x.forwarded.host", "x_real_ip", "x_original-url"]
+        {
+            for is_trusted in [false, true] {
+                let headers = sent(&[(name, "6.6.6.6")], is_trusted, Credentials::Strip);
+                assert!(!headers.contains_key(name), "{name} {is_trusted}");
+            }
+        }
+        assert!(sent(&[("x-real-ipv6", "1")], false, Credentials::Strip).contains_key("x-real-ipv6"));
+    }
+
+    #[test]
+    fn connection_cannot_nominate_the_word_of_a_trusted_proxy_away() {
+        let given = [("connection", "x-forwarded-proto, x-forwarded-for"), ("x-forwarded-proto", "https")];
+        assert_eq!(sent(&given, true, Credentials::Strip)["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn an_answer_has_one_framing() {
+        let mut headers: HeaderMap = [
+            (TRANSFER_ENCODING, "chunked"),
+            (CONTENT_LENGTH, "3"),
+            (HeaderName::from_static("x-auth-user-id"), "1"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name, HeaderValue::from_static(value)))
+        .collect();
+        rules(Credentials::Strip).answer(&mut headers);
+        assert!(headers.is_empty(), "{headers:?}");
     }
 }

@@ -86,11 +86,12 @@ fn target(head: &Parts, host: &str) -> Result<(), Rejection> {
     }
 }
 
-/// One framing: not both, and one length.
+/// One framing: not both, one length, and no coding but `chunked`, whose name would get lost on the way.
 fn framing(headers: &HeaderMap) -> Result<(), Rejection> {
     let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
-    let encodings = headers.get_all(TRANSFER_ENCODING).iter().count();
-    if lengths + encodings > 1 {
+    let encodings = headers.get_all(TRANSFER_ENCODING);
+    let is_plain = encodings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if lengths + encodings.iter().count() > 1 || !is_plain {
         return Err(Rejection::Malformed(Malformation::Framing));
     }
     Ok(())

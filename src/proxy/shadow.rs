@@ -62,6 +62,7 @@ impl ShadowVerdict {
             | Rejection::NoRoute
             | Rejection::HttpsRequired
             | Rejection::BodyTooLarge
+            | Rejection::BodyStalled
             | Rejection::UpstreamUnavailable
             | Rejection::UpstreamTimeout => {
                 Self::Refuse { reason: rejection.reason(), status: rejection.status() }

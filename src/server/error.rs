@@ -51,6 +51,14 @@ pub enum BuildError {
         /// How many there are.
         consumers: usize,
     },
+    /// The database cannot be opened for a reason that does not name it.
+    #[error("store.url: {url}: {source}")]
+    Open {
+        /// The database.
+        url: String,
+        /// The reason.
+        source: StoreError,
+    },
     /// The store cannot be opened.
     #[error("store.url: {0}")]
     Store(#[from] StoreError),

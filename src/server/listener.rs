@@ -13,6 +13,7 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// When the address cannot be bound.
 pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    refuse_shared(address)?;
     let first = bind_one(address)?;
     let chosen = first.local_addr()?;
     let mut listeners = vec![first];
@@ -28,6 +29,14 @@ pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net
 /// When the runtime cannot watch it.
 pub(super) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
+}
+
+/// Workers share the port, and the kernel would let another process of the same user share it too: half of the clients
+/// would meet a gate with other settings. A socket that shares with nobody tells.
+fn refuse_shared(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<std::net::TcpListener> {

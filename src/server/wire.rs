@@ -31,6 +31,7 @@ use crate::{
     },
     reply::{Refusals, Style},
     store::{
+        StoreError,
         cache::CacheSettings,
         facts::{Facts, LookupSettings},
         judge::Judge,
@@ -85,7 +86,11 @@ fn empty_tree() -> Result<AclTree, BuildError> {
 
 /// Opens the store and makes sure that its secrets open with the configured key.
 pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result<SqlStore, BuildError> {
-    let store = SqlStore::open(&config.store.database.url()).await?;
+    let url = config.store.database.url();
+    let store = SqlStore::open(&url).await.map_err(|source| {
+        let is_unnamed = matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_));
+        if is_unnamed { BuildError::Open { url, source } } else { BuildError::Store(source) }
+    })?;
     let secrets = store.some_consumer_secrets().await?;
     let opened = secrets.iter().filter(|secret| encryptor.decrypt(secret.expose()).is_ok()).count();
     if opened == 0 && !secrets.is_empty() {

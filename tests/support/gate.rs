@@ -23,6 +23,9 @@ use tokio::sync::oneshot;
 
 use super::fixture;
 
+/// The time at which the gate's clock panics: a fault in the middle of a request.
+pub(crate) const BROKEN_CLOCK: i64 = i64::MIN;
+
 /// The crypt key of the recordings.
 pub(crate) const CRYPT_KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -118,6 +121,20 @@ impl Setup {
         sections.iter().map(|(name, lines)| format!("[{name}]\n{lines}\n")).collect()
     }
 
+    /// Seeds a store and writes the configuration for the real binary.
+    pub(crate) fn prepare(&self, folder: &Path) -> PathBuf {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(seed(&folder.join("portcullis.db"), &self.fixtures));
+        self.write(folder)
+    }
+
+    /// Writes the configuration for the real binary.
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("portcullis.toml");
+        std::fs::write(&path, self.toml()).unwrap();
+        path
+    }
+
     /// Starts the gate.
     pub(crate) fn start(self) -> Gate {
         self.try_start().unwrap_or_else(|error| panic!("the gate starts: {error}"))
@@ -136,7 +153,10 @@ impl Setup {
             Clock::system()
         } else {
             let time = Arc::clone(&time);
-            Clock::given(move || UnixTime::from_seconds(time.load(Ordering::SeqCst)))
+            Clock::given(move || match time.load(Ordering::SeqCst) {
+                BROKEN_CLOCK => panic!("the clock is broken"),
+                seconds => UnixTime::from_seconds(seconds),
+            })
         };
         let is_fresh = self.folder.is_none();
         let (fixtures, database) = (self.fixtures, folder.join("portcullis.db"));

@@ -20,6 +20,7 @@ pub(crate) type Answer = dyn Fn(&Message, &mut TcpStream) -> bool + Send + Sync;
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Message>>>,
+    broken: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -37,18 +38,29 @@ impl Upstream {
     pub(crate) fn answering(
         answer: impl Fn(&Message, &mut TcpStream) -> bool + Send + Sync + 'static,
     ) -> Self {
+        let answer: Arc<Answer> = Arc::new(answer);
+        Self::listening(move |server, socket| server.serve(socket, &*answer))
+    }
+
+    /// Hands each connection over as it is.
+    pub(crate) fn raw(connection: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::listening(move |_, socket| connection(socket))
+    }
+
+    fn listening(connection: impl Fn(&Self, TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let upstream = Self {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
+            broken: Arc::default(),
             connections: Arc::default(),
         };
-        let (server, answer): (Self, Arc<Answer>) = (upstream.clone(), Arc::new(answer));
+        let (server, connection) = (upstream.clone(), Arc::new(connection));
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 server.connections.fetch_add(1, Ordering::SeqCst);
-                let (server, answer) = (server.clone(), Arc::clone(&answer));
-                thread::spawn(move || server.serve(socket, &*answer));
+                let (server, connection) = (server.clone(), Arc::clone(&connection));
+                thread::spawn(move || connection(&server, socket));
             }
         });
         upstream
@@ -57,12 +69,26 @@ impl Upstream {
     fn serve(&self, socket: TcpStream, answer: &Answer) {
         let mut writer = socket.try_clone().unwrap();
         let mut reader = BufReader::new(socket);
-        while let Ok(Some(request)) = read_message(&mut reader, false) {
-            self.seen.lock().unwrap().push(request.clone());
-            if !answer(&request, &mut writer) {
-                return;
+        loop {
+            match read_message(&mut reader, false) {
+                Ok(Some(request)) => {
+                    self.seen.lock().unwrap().push(request.clone());
+                    if !answer(&request, &mut writer) {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    self.broken.fetch_add(1, Ordering::SeqCst);
+                    return;
+                }
             }
         }
+    }
+
+    /// Requests that broke off before their end.
+    pub(crate) fn broken(&self) -> usize {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// Every request since the last call.

@@ -109,7 +109,9 @@ fn read_chunks(reader: &mut BufReader<TcpStream>, message: &mut Message) -> io::
     }
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line)?;
+        if reader.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         if line.trim().is_empty() {
             return Ok(());
         }
@@ -145,6 +147,36 @@ impl Client {
     /// Reads an answer; `None` where the server closed instead.
     pub(crate) fn receive(&mut self) -> Option<Message> {
         read_message(&mut self.reader, false).unwrap_or(None)
+    }
+
+    /// Reads an answer; an error where it breaks off.
+    pub(crate) fn try_receive(&mut self) -> io::Result<Option<Message>> {
+        read_message(&mut self.reader, false)
+    }
+
+    /// Reads exactly so many bytes.
+    pub(crate) fn read_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads to the end of the connection; a reset counts as one.
+    pub(crate) fn read_rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = self.reader.read_to_end(&mut bytes);
+        bytes
+    }
+
+    /// Whether the server closes within this time without a byte.
+    pub(crate) fn closes_within(&mut self, patience: Duration) -> bool {
+        self.reader.get_ref().set_read_timeout(Some(patience)).unwrap();
+        let ended = match self.reader.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        };
+        self.reader.get_ref().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        ended
     }
 
     /// Reads an answer to a HEAD request.

@@ -39,10 +39,27 @@ pub(super) struct Relay {
     incoming: Incoming,
     remaining: Option<u64>,
     stall: Stall,
-    /// Shared with the exchange, which outlives the body and answers 413 where this says so.
-    failure: Rc<Cell<Option<BodyError>>>,
+    trail: Rc<Trail>,
     passed: u64,
-    is_complete: bool,
+}
+
+/// How a body fares, for the exchange, which outlives it.
+#[derive(Debug)]
+pub(super) struct Trail {
+    fate: Cell<Fate>,
+    moved: Cell<Instant>,
+    awaits_sender: Cell<bool>,
+}
+
+/// Where a body is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Not all of it was read.
+    UnderWay,
+    /// Every byte was handed over.
+    Complete,
+    /// It ended before its end.
+    Failed(BodyError),
 }
 
 /// How a body's way through the gate ended.
@@ -57,26 +74,29 @@ pub(super) struct Ended {
 impl Relay {
     /// Passes on `incoming`, at most `limit` bytes of it (`None`: any number).
     pub(super) fn new(incoming: Incoming, limit: Option<u64>, idle: Duration) -> Self {
-        let failure = Rc::new(Cell::new(None));
-        Self { incoming, remaining: limit, stall: Stall::new(idle), failure, passed: 0, is_complete: false }
+        let trail = Rc::new(Trail::new());
+        if incoming.is_end_stream() {
+            trail.fate.set(Fate::Complete);
+        }
+        Self { incoming, remaining: limit, stall: Stall::new(idle), trail, passed: 0 }
     }
 
-    /// Where the reason of a failure will stand.
-    pub(super) fn failure(&self) -> Rc<Cell<Option<BodyError>>> {
-        Rc::clone(&self.failure)
+    /// Where to see how it fares.
+    pub(super) fn trail(&self) -> Rc<Trail> {
+        Rc::clone(&self.trail)
     }
 
     fn ended(&self) -> Ended {
-        Ended { bytes: self.passed, is_complete: self.is_complete || self.incoming.is_end_stream() }
+        Ended { bytes: self.passed, is_complete: self.trail.is_complete() }
     }
 
-    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.is_complete = true;
+    fn end(&self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.trail.fate.set(Fate::Complete);
         Poll::Ready(None)
     }
 
     fn fail(&self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.failure.set(Some(error));
+        self.trail.fate.set(Fate::Failed(error));
         Poll::Ready(Some(Err(error)))
     }
 
@@ -89,6 +109,10 @@ impl Relay {
             }
         }
         self.passed += length;
+        // Whoever takes a body of known length does not ask again after its last byte.
+        if self.incoming.is_end_stream() {
+            self.trail.fate.set(Fate::Complete);
+        }
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
@@ -104,11 +128,13 @@ impl Body for Relay {
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
+                self.trail.awaits_sender.set(true);
                 ready!(self.stall.poll(cx));
                 return self.fail(BodyError::Stalled);
             }
         };
         self.stall.moved();
+        self.trail.moved();
         match frame {
             None => self.end(),
             Some(Err(_)) => self.fail(BodyError::Broken),
@@ -131,6 +157,38 @@ impl Body for Relay {
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay").field("passed", &self.passed).finish_non_exhaustive()
+    }
+}
+
+impl Trail {
+    fn new() -> Self {
+        Self {
+            fate: Cell::new(Fate::UnderWay),
+            moved: Cell::new(Instant::now()),
+            awaits_sender: Cell::new(false),
+        }
+    }
+
+    fn moved(&self) {
+        self.moved.set(Instant::now());
+        self.awaits_sender.set(false);
+    }
+
+    /// Where the body is.
+    pub(super) const fn fate(&self) -> Fate {
+        self.fate.get()
+    }
+
+    /// Whether every byte was handed over.
+    pub(super) fn is_complete(&self) -> bool {
+        self.fate() == Fate::Complete
+    }
+
+    /// Since when the receiver of the body is the one who is waited for: since its last byte, or not at all while the
+    /// sender owes the next one.
+    pub(super) fn receiver_owes_since(&self) -> Option<Instant> {
+        let sender_owes = self.fate() == Fate::UnderWay && self.awaits_sender.get();
+        (!sender_owes).then(|| self.moved.get())
     }
 }
 

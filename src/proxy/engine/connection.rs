@@ -1,170 +1,77 @@
-//! One worker: accepting connections and serving each until it ends or the gate drains.
+//! One client's connection: accepted by a worker, served until it ends or the gate drains.
 
-use std::{cell::Cell, convert::Infallible, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{convert::Infallible, rc::Rc, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, watch},
 };
 
 use super::{
     exchange::exchange,
-    form::FormBudget,
-    pool::{Pool, UpstreamSettings},
     progress::{Observed, Progress, Watchdog},
+    worker::{Worker, WorkerSettings},
 };
-use crate::{
-    clock::Clock,
-    metrics::Metrics,
-    proxy::{
-        access_log::AccessLog,
-        forward::ForwardRules,
-        peer::{Peer, TrustedProxies},
-        pipeline::Pipeline,
-        shadow::Sampler,
-    },
-    reply,
-    store::facts::Facts,
-};
+use crate::{metrics::Decision, proxy::peer::Peer};
 
-/// How long a worker that cannot accept (no file descriptors) waits before it tries again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection on which nothing was asked yet may still ask when the gate drains: its request may be on its way.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// Limits of client connections.
-#[derive(Debug, Clone)]
-pub struct WorkerSettings {
-    /// From the first byte of a head to its last.
-    pub header_timeout: Duration,
-    /// Between two requests of a connection, and between two frames of a body.
-    pub idle_timeout: Duration,
-    /// The longest head.
-    pub max_header_bytes: usize,
-    /// The most header fields.
-    pub max_headers: usize,
-    /// The longest request body; `None` for any.
-    pub max_body: Option<u64>,
-    /// How long a draining worker waits for requests under way.
-    pub drain_timeout: Duration,
-    /// How refusals are written.
-    pub replies: reply::Refusals,
-    /// Whose forwarding headers count.
-    pub trusted_proxies: TrustedProxies,
-    /// Where the upstream is.
-    pub upstream: UpstreamSettings,
-}
+/// How long a refused client may go on sending. Closing at once would reset the connection, and a client that sends
+/// before it reads would lose the answer.
+const LINGER: Duration = Duration::from_secs(3);
 
-/// What all workers share.
+/// One client's connection, for its exchanges and for what an upgrade leaves behind.
 #[derive(Debug)]
-pub struct Shared {
-    /// The decisions.
-    pub pipeline: Pipeline,
-    /// What the store says.
-    pub facts: Facts,
-    /// What happens to heads on their way.
-    pub forward: ForwardRules,
-    /// Limits.
-    pub settings: WorkerSettings,
-    /// Room for form bodies.
-    pub forms: FormBudget,
-    /// Room for connections.
-    pub connections: Arc<Semaphore>,
-    /// The time.
-    pub clock: Clock,
-    /// The figures.
-    pub metrics: Arc<Metrics>,
-    /// The log.
-    pub access_log: AccessLog,
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
+    pub(super) peer: Peer,
+    pub(super) progress: Arc<Progress>,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// One worker's own things: its upstream connections and how much it has under way.
-#[derive(Debug)]
-pub struct Worker {
-    pub(super) shared: Arc<Shared>,
-    pub(super) pool: Rc<Pool>,
-    pub(super) sampler: Sampler,
-    open: Cell<usize>,
-}
-
-impl Worker {
-    /// A worker without connections.
-    #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Rc<Self> {
-        let pool = Rc::new(Pool::new(shared.settings.upstream.clone()));
-        Rc::new(Self { shared, pool, sampler: Sampler::default(), open: Cell::new(0) })
-    }
-
-    /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.
-    /// Runs on a `LocalSet`.
-    pub async fn serve(self: Rc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.accept(&listener) => accepted,
-                _ = drain.wait_for(|is_draining| *is_draining) => break,
-            };
-            match accepted {
-                Ok((socket, address, permit)) => {
-                    let worker = Rc::clone(&self);
-                    let drain = drain.clone();
-                    tokio::task::spawn_local(async move {
-                        worker.serve_connection(socket, address, drain).await;
-                        drop(permit);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(error = %error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        drop(listener);
-        self.drained().await;
-    }
-
-    async fn accept(
-        &self,
-        listener: &TcpListener,
-    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let permit = Arc::clone(&self.shared.connections)
-            .acquire_owned()
-            .await
-            .map_err(|_closed| io::Error::other("no room for connections"))?;
-        let (socket, address) = listener.accept().await?;
-        socket.set_nodelay(true)?;
-        Ok((socket, address, permit))
-    }
-
-    async fn serve_connection(
-        self: &Rc<Self>,
-        socket: TcpStream,
-        address: SocketAddr,
-        mut drain: watch::Receiver<bool>,
-    ) {
-        let _open = Open::new(Rc::clone(self));
-        let settings = &self.shared.settings;
+impl Client {
+    /// A connection that counts against the limit as long as this lives.
+    pub(super) fn new(worker: &Rc<Worker>, peer: Peer, permit: OwnedSemaphorePermit) -> Rc<Self> {
+        let settings = &worker.shared.settings;
         let progress = Progress::start(settings.idle_timeout, settings.header_timeout);
-        let peer = Rc::new(Peer::new(address.ip(), &settings.trusted_proxies, false));
-        let io = Observed::new(TokioIo::new(socket), Arc::clone(&progress));
+        worker.shared.metrics.connections.inc();
+        Rc::new(Self { worker: Rc::clone(worker), peer, progress, _permit: permit })
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn serve(self: Rc<Self>, socket: TcpStream, drain: watch::Receiver<bool>) {
+        let (socket, left) = Observed::new(socket, Arc::clone(&self.progress));
+        let may_be_sending = self.answer_all(socket, drain).await;
+        if let (true, Ok(socket)) = (may_be_sending, left.await) {
+            linger(socket).await;
+        }
+    }
+
+    /// Answers one request after the other. Tells whether the client may still be sending.
+    async fn answer_all(self: &Rc<Self>, socket: Observed<TcpStream>, drain: watch::Receiver<bool>) -> bool {
         let service = service_fn(|request: Request<Incoming>| {
-            progress.busy();
-            let exchange = exchange(Rc::clone(self), Rc::clone(&peer), Arc::clone(&progress), request);
+            self.progress.busy();
+            let exchange = exchange(Rc::clone(self), request);
             async move { Ok::<_, Infallible>(exchange.await) }
         });
-        let mut connection = std::pin::pin!(self.http().serve_connection(io, service).with_upgrades());
-        let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&progress)));
+        let http = http(&self.worker.shared.settings);
+        let mut connection =
+            std::pin::pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+        let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&self.progress)));
+        let mut drained = std::pin::pin!(self.drained(drain));
         let mut is_draining = false;
         loop {
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(error = %error, client = %address, "client connection ended early");
-                    }
-                    return;
+                    return ended.map_or_else(|error| self.broke_off(&error), |()| self.progress.has_left_unread());
                 }
-                () = watchdog.as_mut() => return,
-                _ = drain.wait_for(|drain| *drain), if !is_draining => {
+                () = watchdog.as_mut() => return false,
+                () = drained.as_mut(), if !is_draining => {
                     is_draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -172,47 +79,55 @@ impl Worker {
         }
     }
 
-    fn http(&self) -> http1::Builder {
-        let settings = &self.shared.settings;
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_headers(settings.max_headers)
-            .max_header_size(settings.max_header_bytes)
-            .max_buf_size(settings.max_header_bytes.max(64 * 1024))
-            .writev(false)
-            .auto_date_header(false);
-        builder
-    }
-
-    async fn drained(&self) {
-        let patience = self.shared.settings.drain_timeout;
-        let waiting = async {
-            while self.open.get() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if tokio::time::timeout(patience, waiting).await.is_err() {
-            tracing::warn!(connections = self.open.get(), "drain limit passed, closing what is left");
+    async fn drained(&self, mut drain: watch::Receiver<bool>) {
+        // The guard that `wait_for` returns must not live across an await.
+        drop(drain.wait_for(|is_draining| *is_draining).await);
+        if !self.progress.was_used() {
+            tokio::time::sleep(FIRST_REQUEST_GRACE).await;
         }
     }
-}
 
-/// Counts an open connection, also when its task is dropped.
-struct Open(Rc<Worker>);
-
-impl Open {
-    fn new(worker: Rc<Worker>) -> Self {
-        worker.open.set(worker.open.get() + 1);
-        worker.shared.metrics.connections.inc();
-        Self(worker)
+    /// hyper answered a head that is none with 400 or 431 itself, or the client went away.
+    fn broke_off(&self, error: &hyper::Error) -> bool {
+        if !error.is_parse() {
+            tracing::debug!(error = %error, client = %self.peer.address, "client connection ended early");
+            return self.progress.has_left_unread();
+        }
+        tracing::debug!(error = %error, client = %self.peer.address, "request head refused");
+        let refused = Decision { context: "guest", result: "refused", reason: "malformed_head" };
+        self.worker.shared.metrics.decisions.get_or_create(&refused).inc();
+        true
     }
 }
 
-impl Drop for Open {
+impl Drop for Client {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.shared.metrics.connections.dec();
+        self.worker.shared.metrics.connections.dec();
     }
+}
+
+fn http(settings: &WorkerSettings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(settings.max_headers)
+        .max_header_size(settings.max_header_bytes)
+        .max_buf_size(settings.max_header_bytes.max(64 * 1024))
+        .writev(false)
+        .auto_date_header(false);
+    builder
+}
+
+/// Closes the writing side, then reads and forgets until the client closes too.
+async fn linger(mut socket: TcpStream) {
+    if socket.shutdown().await.is_err() {
+        return;
+    }
+    let forgetting = async {
+        let mut bytes = vec![0; 16 * 1024];
+        while matches!(socket.read(&mut bytes).await, Ok(read) if read > 0) {}
+    };
+    // A client that goes on sending is cut off.
+    let _ = tokio::time::timeout(LINGER, forgetting).await;
 }

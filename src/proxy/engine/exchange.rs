@@ -1,19 +1,24 @@
 //! One request through the gate: decide, then refuse or forward, then report.
 
-use std::{rc::Rc, sync::Arc};
+use std::{future::Future, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header::ACCEPT, request::Parts};
-use hyper::{body::Incoming, client::conn::http1::SendRequest};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{ACCEPT, TRANSFER_ENCODING},
+    request::Parts,
+};
+use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
 
 use super::{
-    body::{Answer, BodyError, Outgoing, Relay},
-    connection::Worker,
-    form::{Form, FormBudget},
+    body::{Answer, Fate, Outgoing, Relay, Trail},
+    connection::Client,
+    form::{Form, FormBudget, refused},
     pool::{ConnectError, Held},
-    progress::Progress,
     report::Report,
     upgrade,
+    worker::Worker,
 };
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
@@ -31,29 +36,25 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 
 /// Answers one request.
-pub(super) async fn exchange(
-    worker: Rc<Worker>,
-    peer: Rc<Peer>,
-    progress: Arc<Progress>,
-    request: Request<Incoming>,
-) -> Response<Answer> {
-    let now = worker.shared.clock.now();
-    let (mut head, body) = request.into_parts();
-    let request_id = request_id(&head, &peer);
-    let mut report = Report::start(&worker, &head, &peer, now);
-    report.request_id = request_id.clone();
-    head.headers.insert(REQUEST_ID, request_id.clone());
+pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>) -> Response<Answer> {
+    let shared = &client.worker.shared;
+    let now = shared.clock.now();
+    let (head, body) = request.into_parts();
+    let mut report = Report::start(&client.worker, &head, &client.peer, now);
+    report.request_id = request_id(&head, &client.peer);
+    let request_id = report.request_id.clone();
 
     let accept = head.headers.get(ACCEPT).cloned();
-    let inbound = Inbound { worker: &worker, peer: &peer, now };
-    let answered = inbound.respond(head, body, &mut report).await;
-    let mut response = match answered {
+    let body = Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout);
+    let trail = body.trail();
+    let inbound = Inbound { client: &client, now };
+    let mut response = match inbound.respond(head, body, &mut report).await {
         Ok(response) => response,
-        Err(rejection) => refuse(&worker, &rejection, accept.as_ref(), &mut report),
+        Err(rejection) => refuse(&client.worker, &rejection, accept.as_ref(), &mut report),
     };
     response.headers_mut().insert(REQUEST_ID, request_id);
     report.status = response.status();
-    response.map(|content| content.into_answer(progress, report))
+    response.map(|content| content.into_answer(client, trail, report))
 }
 
 /// What an answer is made of, before it is tied to its report.
@@ -63,27 +64,30 @@ pub(super) enum Content {
 }
 
 impl Content {
-    fn into_answer(self, progress: Arc<Progress>, report: Report) -> Answer {
+    /// The answer's body. When it ends, the client's turn begins, and the upstream's connection is free if nothing of
+    /// either body is left on it.
+    fn into_answer(self, client: Rc<Client>, request: Rc<Trail>, report: Report) -> Answer {
+        let end = move |ended, held: Option<Held>| {
+            if !request.is_complete() {
+                client.progress.leave_unread();
+            } else if let Some(held) = held {
+                held.release();
+            }
+            client.progress.idle();
+            report.finish(ended);
+        };
         match self {
-            Self::Own(bytes) => Answer::own(bytes, move |ended| {
-                progress.idle();
-                report.finish(ended);
-            }),
-            Self::Upstream(relay, held) => Answer::upstream(relay, move |ended| {
-                progress.idle();
-                if let (Some(held), false) = (held, ended.is_complete) {
-                    held.discard();
-                }
-                report.finish(ended);
-            }),
+            Self::Own(bytes) => Answer::own(bytes, move |ended| end(ended, None)),
+            Self::Upstream(relay, held) => {
+                Answer::upstream(relay, move |ended| end(ended, held.filter(|_| ended.is_complete)))
+            }
         }
     }
 }
 
 /// A request between its head and its answer.
 struct Inbound<'a> {
-    worker: &'a Rc<Worker>,
-    peer: &'a Peer,
+    client: &'a Rc<Client>,
     now: UnixTime,
 }
 
@@ -91,19 +95,21 @@ impl Inbound<'_> {
     async fn respond(
         &self,
         head: Parts,
-        body: Incoming,
+        body: Relay,
         report: &mut Report,
     ) -> Result<Response<Content>, Rejection> {
-        let shared = &self.worker.shared;
-        let mut body = Body::Unread(Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout));
+        let Client { worker, peer, .. } = &**self.client;
+        let mut body = Body::Unread(body);
         let edits = self.decide(&head, &mut body, report).await?;
         report.decided();
 
         let upgrades = upgrade::is_websocket(&head).then(|| head.extensions.clone());
-        let head = shared.forward.request(head, edits, self.peer);
+        let mut head = worker.shared.forward.request(head, edits, peer);
+        // After `Connection` was obeyed, which could have nominated it away.
+        head.headers.insert(REQUEST_ID, report.request_id.clone());
         match upgrades {
-            Some(client) => upgrade::forward(self.worker, head, client, report).await,
-            None => forward(self.worker, head, body.into_outgoing(), report).await,
+            Some(extensions) => upgrade::forward(self.client, head, extensions, report).await,
+            None => forward(worker, head, body.into_outgoing(), report).await,
         }
     }
 
@@ -114,11 +120,12 @@ impl Inbound<'_> {
         body: &mut Body,
         report: &mut Report,
     ) -> Result<HeaderEdits, Rejection> {
-        let shared = &self.worker.shared;
+        let Client { worker, peer, .. } = &**self.client;
+        let shared = &worker.shared;
         let mut facts = Vec::new();
         loop {
             let known = Known { facts: &facts, form: body.form() };
-            match shared.pipeline.decide(head, self.peer, self.now, known) {
+            match shared.pipeline.decide(head, peer, self.now, known) {
                 Step::Done(verdict) => {
                     report.verdict(verdict.notes);
                     return verdict.outcome;
@@ -161,7 +168,7 @@ impl Body {
     fn into_outgoing(self) -> Outgoing {
         match self {
             Self::Form(form) => Outgoing::Whole(form),
-            Self::Unread(relay) if !http_body::Body::is_end_stream(&relay) => Outgoing::Relayed(relay),
+            Self::Unread(relay) if !relay.is_end_stream() => Outgoing::Relayed(relay),
             Self::Unread(_) | Self::Moving => Outgoing::Empty,
         }
     }
@@ -169,26 +176,53 @@ impl Body {
 
 async fn forward(
     worker: &Rc<Worker>,
-    head: Parts,
+    mut head: Parts,
     body: Outgoing,
     report: &mut Report,
 ) -> Result<Response<Content>, Rejection> {
-    let failure = match &body {
-        Outgoing::Relayed(relay) => Some(relay.failure()),
+    let trail = match &body {
+        Outgoing::Relayed(relay) => {
+            // hyper sends no body of unknown length with GET and HEAD unless it is told to.
+            if relay.size_hint().exact().is_none() {
+                head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            Some(relay.trail())
+        }
         Outgoing::Empty | Outgoing::Whole(_) => None,
     };
-    let timeout = worker.shared.settings.upstream.response_timeout;
-    let answered = tokio::time::timeout(timeout, send(worker, head, body)).await;
-    let (response, held) = match answered {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(rejection)) => {
-            let too_large = failure.is_some_and(|failure| failure.get() == Some(BodyError::TooLarge));
-            return Err(if too_large { Rejection::BodyTooLarge } else { rejection });
-        }
-        Err(_elapsed) => return Err(Rejection::UpstreamTimeout),
-    };
+    let patience = worker.shared.settings.upstream.response_timeout;
+    let answered = answered_within(patience, trail.as_deref(), send(worker, head, body)).await;
+    let (response, held) = answered.map_err(|rejection| match trail.map(|trail| trail.fate()) {
+        Some(Fate::Failed(error)) => refused(error),
+        Some(Fate::UnderWay | Fate::Complete) | None => rejection,
+    })?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        tracing::debug!("the upstream switched protocols unasked");
+        return Err(Rejection::UpstreamUnavailable);
+    }
     report.upstream_answered();
     Ok(worker.answer(response, Some(held)))
+}
+
+/// Waits for the upstream `patience` long from the moment at which it had everything that there was to have: a large body
+/// may take its time, and a client that stops sending is not the upstream's fault.
+async fn answered_within<T>(
+    patience: Duration,
+    trail: Option<&Trail>,
+    answer: impl Future<Output = Result<T, Rejection>>,
+) -> Result<T, Rejection> {
+    let mut answer = std::pin::pin!(answer);
+    let mut deadline = Instant::now() + patience;
+    loop {
+        if let Ok(answered) = tokio::time::timeout_at(deadline, answer.as_mut()).await {
+            return answered;
+        }
+        let owes_since = trail.map(|trail| trail.receiver_owes_since().unwrap_or_else(Instant::now));
+        match owes_since.map(|since| since + patience) {
+            Some(later) if later > deadline => deadline = later,
+            Some(_) | None => return Err(Rejection::UpstreamTimeout),
+        }
+    }
 }
 
 impl Worker {
@@ -218,24 +252,18 @@ async fn send(
         Ok(response) => return Ok((response, held)),
         Err(error) => error,
     };
-    let is_reused = held.is_reused;
-    held.discard();
     let unsent = match (error.unsent, spare) {
-        (Some(request), _) if is_reused => *request,
-        (None, Some(head)) => Request::from_parts(head, Outgoing::Empty),
+        (Some(request), _) if held.is_reused => *request,
+        (None, Some(head)) if !held.has_heard() => Request::from_parts(head, Outgoing::Empty),
         (_, _) => {
             tracing::debug!(error = %error.cause, "the upstream's connection broke");
             return Err(Rejection::UpstreamUnavailable);
         }
     };
+    drop(held);
     let mut held = worker.pool.connect().await.map_err(|error| unreachable_upstream(&error))?;
-    match attempt(&mut held, unsent).await {
-        Ok(response) => Ok((response, held)),
-        Err(_error) => {
-            held.discard();
-            Err(Rejection::UpstreamUnavailable)
-        }
-    }
+    let response = attempt(&mut held, unsent).await.map_err(|_error| Rejection::UpstreamUnavailable)?;
+    Ok((response, held))
 }
 
 struct SendError {
@@ -245,10 +273,7 @@ struct SendError {
 }
 
 async fn attempt(held: &mut Held, request: Request<Outgoing>) -> Result<Response<Incoming>, SendError> {
-    let Some(sender): Option<&mut SendRequest<Outgoing>> = held.sender() else {
-        return Err(SendError { cause: "connection is gone".to_owned(), unsent: Some(Box::new(request)) });
-    };
-    sender.try_send_request(request).await.map_err(|mut error| SendError {
+    held.sender().try_send_request(request).await.map_err(|mut error| SendError {
         unsent: error.take_message().map(Box::new),
         cause: error.into_error().to_string(),
     })

@@ -13,7 +13,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::body::{BodyError, Relay};
-use crate::auth::rejection::Rejection;
+use crate::auth::rejection::{Malformation, Rejection};
 
 /// Room for form bodies of one process; cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,12 +52,12 @@ impl FormBudget {
     }
 }
 
-const fn refused(error: BodyError) -> Rejection {
+/// What a client hears whose body ended before its end.
+pub(super) const fn refused(error: BodyError) -> Rejection {
     match error {
         BodyError::TooLarge => Rejection::BodyTooLarge,
-        BodyError::Stalled | BodyError::Broken => {
-            Rejection::Malformed(crate::auth::rejection::Malformation::Framing)
-        }
+        BodyError::Stalled => Rejection::BodyStalled,
+        BodyError::Broken => Rejection::Malformed(Malformation::Framing),
     }
 }
 

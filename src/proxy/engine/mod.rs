@@ -11,7 +11,8 @@ mod pool;
 mod progress;
 mod report;
 mod upgrade;
+mod worker;
 
-pub use connection::{Shared, Worker, WorkerSettings};
 pub use form::FormBudget;
 pub use pool::UpstreamSettings;
+pub use worker::{Shared, Worker, WorkerSettings};

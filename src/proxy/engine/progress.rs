@@ -1,8 +1,10 @@
-//! Time limits of a client's connection: how long it may be silent, and how long a request head may take.
+//! Time limits of a client's connection: how long it may be silent, how long a request head may take, and how long it
+//! may leave an answer unread.
 //!
-//! hyper has one timer for both, which would either cut idle keep-alive connections early or let a slow head linger.
-//! The socket reports the first byte of a head, the exchange reports when it is busy and when it is done, and one timer
-//! a connection is re-armed only when a deadline moves forward in time.
+//! hyper has one timer for heads and idleness, which would either cut idle keep-alive connections early or let a slow
+//! head linger, and none for writing. The socket reports the first byte of a head and a write that does not go on, the
+//! exchange reports when it is busy and when it is done, and one timer a connection is re-armed only when a deadline
+//! comes nearer.
 
 use std::{
     future::Future,
@@ -16,8 +18,11 @@ use std::{
     time::Duration,
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
 
 /// No deadline: something else limits the connection.
 const NEVER: u64 = u64::MAX;
@@ -27,9 +32,13 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Progress {
     began: Instant,
-    /// Milliseconds after `began`.
-    deadline: AtomicU64,
+    /// Milliseconds after `began` at which the client must have sent something.
+    speak_by: AtomicU64,
+    /// Milliseconds after `began` at which the client must have read something.
+    read_by: AtomicU64,
     is_idle: AtomicBool,
+    was_used: AtomicBool,
+    left_unread: AtomicBool,
     idle_timeout: Duration,
     header_timeout: Duration,
 }
@@ -39,65 +48,102 @@ impl Progress {
     pub(super) fn start(idle_timeout: Duration, header_timeout: Duration) -> Arc<Self> {
         let progress = Self {
             began: Instant::now(),
-            deadline: AtomicU64::new(NEVER),
+            speak_by: AtomicU64::new(NEVER),
+            read_by: AtomicU64::new(NEVER),
             is_idle: AtomicBool::new(true),
+            was_used: AtomicBool::new(false),
+            left_unread: AtomicBool::new(false),
             idle_timeout,
             header_timeout,
         };
-        progress.expect_within(header_timeout);
+        progress.speak_by.store(progress.after(header_timeout), Relaxed);
         Arc::new(progress)
     }
 
     /// A whole head arrived; the exchange has its own limits.
     pub(super) fn busy(&self) {
-        self.deadline.store(NEVER, Relaxed);
+        self.speak_by.store(NEVER, Relaxed);
         self.is_idle.store(false, Relaxed);
+        self.was_used.store(true, Relaxed);
+        self.left_unread.store(false, Relaxed);
     }
 
     /// The exchange ended; the client may think for a while.
     pub(super) fn idle(&self) {
-        self.expect_within(self.idle_timeout);
+        self.speak_by.store(self.after(self.idle_timeout), Relaxed);
         self.is_idle.store(true, Relaxed);
+    }
+
+    /// The request's body was not read to its end: the client may still be sending it.
+    pub(super) fn leave_unread(&self) {
+        self.left_unread.store(true, Relaxed);
+    }
+
+    /// Whether the client may still be sending what nobody will read.
+    pub(super) fn has_left_unread(&self) -> bool {
+        self.left_unread.load(Relaxed)
+    }
+
+    /// Whether a request ever arrived.
+    pub(super) fn was_used(&self) -> bool {
+        self.was_used.load(Relaxed)
     }
 
     fn bytes_arrived(&self) {
         if self.is_idle.load(Relaxed) {
             self.is_idle.store(false, Relaxed);
-            self.expect_within(self.header_timeout);
+            self.speak_by.store(self.after(self.header_timeout), Relaxed);
         }
     }
 
-    fn expect_within(&self, patience: Duration) {
-        let deadline = self.began.elapsed() + patience;
-        self.deadline.store(u64::try_from(deadline.as_millis()).unwrap_or(NEVER), Relaxed);
+    fn wrote(&self, is_blocked: bool) {
+        let is_waiting = self.read_by.load(Relaxed) != NEVER;
+        if is_blocked && !is_waiting {
+            self.read_by.store(self.after(self.idle_timeout), Relaxed);
+        } else if !is_blocked && is_waiting {
+            self.read_by.store(NEVER, Relaxed);
+        }
+    }
+
+    fn after(&self, patience: Duration) -> u64 {
+        u64::try_from((self.began.elapsed() + patience).as_millis()).unwrap_or(NEVER)
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let deadline = self.deadline.load(Relaxed);
+        let deadline = self.speak_by.load(Relaxed).min(self.read_by.load(Relaxed));
         (deadline != NEVER).then(|| self.began + Duration::from_millis(deadline))
     }
 }
 
-/// A client's socket that reports when a head begins.
+/// A client's socket that reports when a head begins and when the client does not read, and that is handed out when the
+/// connection is done with it.
 #[derive(Debug)]
 pub(super) struct Observed<S> {
-    socket: S,
+    /// Present until the drop.
+    socket: Option<S>,
     progress: Arc<Progress>,
+    afterwards: Option<oneshot::Sender<S>>,
 }
 
-impl<S> Observed<S> {
-    pub(super) const fn new(socket: S, progress: Arc<Progress>) -> Self {
-        Self { socket, progress }
+impl<S: Unpin> Observed<S> {
+    /// Observes `socket`, and where it will be found after the drop.
+    pub(super) fn new(socket: S, progress: Arc<Progress>) -> (Self, oneshot::Receiver<S>) {
+        let (afterwards, left) = oneshot::channel();
+        (Self { socket: Some(socket), progress, afterwards: Some(afterwards) }, left)
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut S>> {
+        self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-impl<S: Read + Unpin> Read for Observed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let answer = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        let answer = self.socket()?.poll_read(cx, buffer);
         if answer.is_ready() {
             self.progress.bytes_arrived();
         }
@@ -105,29 +151,28 @@ impl<S: Read + Unpin> Read for Observed<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Observed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let answer = self.socket()?.poll_write(cx, bytes);
+        self.progress.wrote(answer.is_pending());
+        answer
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        self.socket()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        self.socket()?.poll_shutdown(cx)
     }
+}
 
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+impl<S> Drop for Observed<S> {
+    fn drop(&mut self) {
+        if let (Some(socket), Some(afterwards)) = (self.socket.take(), self.afterwards.take()) {
+            // Nobody wants it where the connection became something else.
+            let _ = afterwards.send(socket);
+        }
     }
 }
 
@@ -163,5 +208,119 @@ impl Future for Watchdog {
             }
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(400);
+    const HEADER: Duration = Duration::from_millis(100);
+
+    /// How long a connection lives on which `steps` happen.
+    async fn lives(steps: impl AsyncFnOnce(&Progress)) -> Duration {
+        let progress = Progress::start(IDLE, HEADER);
+        let began = Instant::now();
+        let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&progress)));
+        let mut steps = std::pin::pin!(steps(&progress));
+        let mut are_over = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = steps.as_mut(), if !are_over => are_over = true,
+                () = watchdog.as_mut() => return began.elapsed(),
+            }
+        }
+    }
+
+    fn on_one_thread(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    fn is_about(lived: Duration, expected: Duration) {
+        let range = expected - Duration::from_millis(10)..expected + Duration::from_millis(250);
+        assert!(range.contains(&lived), "{lived:?} is not about {expected:?}");
+    }
+
+    #[test]
+    fn a_silent_connection_and_a_slow_head_end_with_the_header_limit() {
+        on_one_thread(async {
+            is_about(lives(async |_| {}).await, HEADER);
+            let slow_head = lives(async |progress| {
+                for _ in 0..4 {
+                    progress.bytes_arrived();
+                    tokio::time::sleep(HEADER / 5).await;
+                }
+            });
+            is_about(slow_head.await, HEADER);
+        });
+    }
+
+    #[test]
+    fn a_used_connection_may_idle_longer_than_a_head_may_take() {
+        on_one_thread(async {
+            let lived = lives(async |progress| {
+                progress.bytes_arrived();
+                progress.busy();
+                progress.idle();
+            });
+            is_about(lived.await, IDLE);
+            let second_head = lives(async |progress| {
+                progress.busy();
+                progress.idle();
+                tokio::time::sleep(HEADER).await;
+                progress.bytes_arrived();
+            });
+            is_about(second_head.await, HEADER * 2);
+        });
+    }
+
+    #[test]
+    fn an_exchange_has_no_limit_here_but_an_unread_answer_has() {
+        on_one_thread(async {
+            let exchange = lives(async |progress| {
+                progress.busy();
+                tokio::time::sleep(IDLE + HEADER).await;
+                progress.idle();
+            });
+            is_about(exchange.await, IDLE * 2 + HEADER);
+            let unread = lives(async |progress| {
+                progress.busy();
+                progress.wrote(true);
+                tokio::time::sleep(IDLE / 2).await;
+                progress.wrote(true);
+            });
+            is_about(unread.await, IDLE);
+            let resumed = lives(async |progress| {
+                progress.busy();
+                progress.wrote(true);
+                tokio::time::sleep(IDLE / 2).await;
+                progress.wrote(false);
+                progress.wrote(true);
+            });
+            is_about(resumed.await, IDLE + IDLE / 2);
+        });
+    }
+
+    #[test]
+    fn an_observed_socket_reports_and_is_handed_out_afterwards() {
+        on_one_thread(async {
+            let progress = Progress::start(IDLE, HEADER);
+            let (near, mut far) = tokio::io::duplex(4);
+            let (mut observed, left) = Observed::new(near, Arc::clone(&progress));
+            far.write_all(b"GET").await.unwrap();
+            observed.read_exact(&mut [0; 3]).await.unwrap();
+            assert!(!progress.is_idle.load(Relaxed), "a head began");
+            let blocked = tokio::time::timeout(Duration::from_millis(20), observed.write_all(b"too long"));
+            assert!(blocked.await.is_err());
+            assert_ne!(progress.read_by.load(Relaxed), NEVER, "nobody reads");
+            drop(observed);
+            let mut socket = left.await.expect("the socket is left over");
+            far.write_all(b"!").await.unwrap();
+            assert_eq!(socket.read_u8().await.unwrap(), b'!');
+        });
     }
 }

@@ -6,7 +6,7 @@ use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use http::{HeaderValue, StatusCode, request::Parts};
 
-use super::{body::Ended, connection::Worker};
+use super::{body::Ended, worker::Worker};
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
     metrics::{Decision, ReadingLabel, ShadowLabel},

@@ -6,8 +6,8 @@
 use std::rc::Rc;
 
 use http::{
-    Extensions, HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONNECTION, UPGRADE},
+    Extensions, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use hyper::{client::conn::http1, upgrade::OnUpgrade};
@@ -15,31 +15,34 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     body::Outgoing,
-    connection::Worker,
+    connection::Client,
     exchange::{Content, unreachable_upstream},
     report::Report,
 };
 use crate::auth::rejection::Rejection;
 
-/// Whether a request asks to become a WebSocket.
+/// Whether a request asks to become a WebSocket (RFC 6455 section 4.1). One with a body does not: the upstream would take
+/// what follows the head for it.
 pub(super) fn is_websocket(head: &Parts) -> bool {
+    let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
     let asks =
         head.headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     let nominates = head.headers.get_all(CONNECTION).iter().any(|value| {
         let mut names = value.as_bytes().split(|byte| *byte == b',');
         names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
     });
-    asks && nominates && head.version == Version::HTTP_11
+    asks && nominates && !has_body && head.method == Method::GET && head.version == Version::HTTP_11
 }
 
-/// Forwards an upgrade; the tie lives on after the answer.
+/// Forwards an upgrade; the tie lives on after the answer and counts as the client's connection.
 pub(super) async fn forward(
-    worker: &Rc<Worker>,
+    client: &Rc<Client>,
     mut head: Parts,
-    mut client: Extensions,
+    mut extensions: Extensions,
     report: &mut Report,
 ) -> Result<Response<Content>, Rejection> {
-    let client = client.remove::<OnUpgrade>();
+    let worker = &client.worker;
+    let near = extensions.remove::<OnUpgrade>();
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     let socket = worker.pool.open_socket().await.map_err(|error| unreachable_upstream(&error))?;
@@ -58,29 +61,56 @@ pub(super) async fn forward(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(worker.answer(response, None));
     }
-    let upstream = hyper::upgrade::on(&mut response);
+    let far = hyper::upgrade::on(&mut response);
     let protocol = response.headers().get(UPGRADE).cloned();
     let mut answer = worker.answer(response, None);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     if let Some(protocol) = protocol {
         answer.headers_mut().insert(UPGRADE, protocol);
     }
-    if let Some(client) = client {
-        tokio::task::spawn_local(tie(client, upstream));
+    if let Some(near) = near {
+        tokio::task::spawn_local(tie(near, far, Rc::clone(client)));
     }
     let (head, _body) = answer.into_parts();
     Ok(Response::from_parts(head, Content::Own(bytes::Bytes::new())))
 }
 
-async fn tie(client: OnUpgrade, upstream: OnUpgrade) {
-    let (client, upstream) = match tokio::try_join!(client, upstream) {
+async fn tie(near: OnUpgrade, far: OnUpgrade, _client: Rc<Client>) {
+    let (near, far) = match tokio::try_join!(near, far) {
         Ok(sides) => sides,
         Err(error) => {
             tracing::debug!(error = %error, "an upgrade did not complete");
             return;
         }
     };
-    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+    let (mut near, mut far) = (TokioIo::new(near), TokioIo::new(far));
     // Either side may leave at any time; that is how a WebSocket ends.
-    let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_websocket_is_a_get_that_asks_and_nominates_and_has_no_body() {
+        let asking = [("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")];
+        let with = |more: &'static [(&str, &str)]| [&asking[..], more].concat();
+        for (method, headers, expected) in [
+            ("GET", asking.to_vec(), true),
+            ("POST", asking.to_vec(), false),
+            ("GET", vec![("upgrade", "websocket")], false),
+            ("GET", vec![("connection", "upgrade")], false),
+            ("GET", vec![("connection", "upgrade"), ("upgrade", "h2c")], false),
+            ("GET", with(&[("content-length", "5")]), false),
+            ("GET", with(&[("transfer-encoding", "chunked")]), false),
+        ] {
+            let mut request = Request::builder().method(method).uri("/");
+            for (name, value) in &headers {
+                request = request.header(*name, *value);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(is_websocket(&head), expected, "{method} {headers:?}");
+        }
+    }
 }

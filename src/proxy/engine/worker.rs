@@ -1,0 +1,195 @@
+//! One worker: accepting connections until the gate drains, then waiting for what is under way.
+
+use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+
+use super::{
+    connection::Client,
+    form::FormBudget,
+    pool::{Pool, UpstreamSettings},
+};
+use crate::{
+    clock::Clock,
+    metrics::Metrics,
+    proxy::{
+        access_log::AccessLog,
+        forward::ForwardRules,
+        peer::{Peer, TrustedProxies},
+        pipeline::Pipeline,
+        shadow::Sampler,
+    },
+    reply,
+    store::facts::Facts,
+};
+
+/// How long a worker that cannot accept (no file descriptors) waits before it tries again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Limits of client connections.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// Between two requests of a connection, between two frames of a body, and until a client reads on.
+    pub idle_timeout: Duration,
+    /// The longest head.
+    pub max_header_bytes: usize,
+    /// The most header fields.
+    pub max_headers: usize,
+    /// The longest request body; `None` for any.
+    pub max_body: Option<u64>,
+    /// How long a draining worker waits for requests under way.
+    pub drain_timeout: Duration,
+    /// How refusals are written.
+    pub replies: reply::Refusals,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// Where the upstream is.
+    pub upstream: UpstreamSettings,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The decisions.
+    pub pipeline: Pipeline,
+    /// What the store says.
+    pub facts: Facts,
+    /// What happens to heads on their way.
+    pub forward: ForwardRules,
+    /// Limits.
+    pub settings: WorkerSettings,
+    /// Room for form bodies.
+    pub forms: FormBudget,
+    /// Room for connections.
+    pub connections: Arc<Semaphore>,
+    /// The time.
+    pub clock: Clock,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// The log.
+    pub access_log: AccessLog,
+}
+
+/// One worker's own things: its upstream connections and how much it has under way.
+#[derive(Debug)]
+pub struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pool: Rc<Pool>,
+    pub(super) sampler: Sampler,
+    open: Cell<usize>,
+}
+
+impl Worker {
+    /// A worker without connections.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Rc<Self> {
+        let pool = Rc::new(Pool::new(shared.settings.upstream.clone()));
+        Rc::new(Self { shared, pool, sampler: Sampler::default(), open: Cell::new(0) })
+    }
+
+    /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.
+    /// An open WebSocket is not waited for. Runs on a `LocalSet`.
+    pub async fn serve(self: Rc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.accept(&listener) => accepted,
+                _ = drain.wait_for(|is_draining| *is_draining) => break,
+            };
+            match accepted {
+                Ok((socket, address, permit)) => self.start(socket, address, (permit, &drain)),
+                Err(error) if is_clients_fault(&error) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        self.take_the_rest(listener, &drain);
+        self.drained().await;
+    }
+
+    /// A connection and room for it. The room is asked for last: a worker that waits for a client must not keep another
+    /// worker's client waiting.
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let (socket, address) = listener.accept().await?;
+        let permit = Arc::clone(&self.shared.connections).acquire_owned().await;
+        Ok((socket, address, permit.map_err(|_closed| io::Error::other("no room for connections"))?))
+    }
+
+    fn start(
+        self: &Rc<Self>,
+        socket: TcpStream,
+        address: SocketAddr,
+        (permit, drain): (OwnedSemaphorePermit, &watch::Receiver<bool>),
+    ) {
+        // Without it answers are only later.
+        let _ = socket.set_nodelay(true);
+        let peer = Peer::new(address.ip(), &self.shared.settings.trusted_proxies, false);
+        let open = Open::new(self);
+        let client = Client::new(self, peer, permit);
+        let drain = drain.clone();
+        tokio::task::spawn_local(async move {
+            client.serve(socket, drain).await;
+            drop(open);
+        });
+    }
+
+    /// Serves the connections that the kernel accepted for a listener that is about to close: closing would reset them.
+    fn take_the_rest(self: &Rc<Self>, listener: TcpListener, drain: &watch::Receiver<bool>) {
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        while let Ok((socket, address)) = listener.accept() {
+            let permit = Arc::clone(&self.shared.connections).try_acquire_owned();
+            let adopted = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
+            if let (Ok(permit), Ok(socket)) = (permit, adopted) {
+                self.start(socket, address, (permit, drain));
+            }
+        }
+    }
+
+    async fn drained(&self) {
+        let patience = self.shared.settings.drain_timeout;
+        let waiting = async {
+            while self.open.get() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(patience, waiting).await.is_err() {
+            tracing::warn!(connections = self.open.get(), "drain limit passed, closing what is left");
+        }
+    }
+}
+
+/// The client was gone before it was accepted; the next one is waiting.
+fn is_clients_fault(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// Counts an open connection, also when its task is dropped or panics: a panic ends one connection and no more.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.open.set(worker.open.get() + 1);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+        if std::thread::panicking() {
+            self.0.shared.metrics.panics.inc();
+            tracing::error!("a connection's task panicked; the connection is closed");
+        }
+    }
+}

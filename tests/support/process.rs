@@ -1,0 +1,134 @@
+//! The real binary: started, watched, signalled.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
+
+/// A command that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// No command that ends by itself takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a command to its end; one that goes on is killed and has no exit code.
+pub(crate) fn run(arguments: &[&str]) -> Ended {
+    let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stdout = Kept::keep(child.stdout.take().unwrap(), |_| {});
+    let stderr = Kept::keep(child.stderr.take().unwrap(), |_| {});
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ended { code: child.wait().unwrap().code(), stdout: stdout.end(), stderr: stderr.end() }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    let settings = std::env::vars_os().map(|(name, _)| name);
+    for name in settings.filter(|name| name.to_string_lossy().starts_with("PORTCULLIS")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
+/// `portcullis serve`, serving.
+pub(crate) struct Process {
+    pub(crate) proxy: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    child: Ending,
+    stdout: Kept,
+    stderr: Kept,
+}
+
+/// A child that does not outlive a test that fails.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    /// Starts the binary and waits until it serves. Its log must say `info` or more, as JSON.
+    pub(crate) fn serve(config: &Path) -> Self {
+        let mut command = command(&["serve", "--config", config.to_str().unwrap()]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (found, addresses) = mpsc::channel();
+        let stdout = Kept::keep(child.stdout.take().unwrap(), |_| {});
+        let stderr = Kept::keep(child.stderr.take().unwrap(), move |line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            if event["message"] == "serving" {
+                let address = |name: &str| event[name].as_str().unwrap().parse::<SocketAddr>().unwrap();
+                found.send((address("proxy"), address("admin"))).unwrap();
+            }
+        });
+        match addresses.recv_timeout(PATIENCE) {
+            Ok((proxy, admin)) => Self { proxy, admin, child: Ending(child), stdout, stderr },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("the binary does not serve: {}", stderr.end());
+            }
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Sends SIGKILL and waits.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// Waits for the end after a signal.
+    pub(crate) fn wait(mut self) -> Ended {
+        let code = self.child.0.wait().unwrap().code();
+        Ended { code, stdout: self.stdout.end(), stderr: self.stderr.end() }
+    }
+}
+
+/// A stream that is read by a thread of its own.
+struct Kept {
+    text: Arc<Mutex<String>>,
+    thread: JoinHandle<()>,
+}
+
+impl Kept {
+    fn keep(stream: impl Read + Send + 'static, each: impl Fn(&str) + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&text);
+        let thread = thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                each(&line);
+                kept.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self { text, thread }
+    }
+
+    fn end(self) -> String {
+        self.thread.join().unwrap();
+        std::mem::take(&mut *self.text.lock().unwrap())
+    }
+}
