@@ -61,13 +61,16 @@ const SUFFIXES: [&str; 13] = [
 pub struct BadPrefix(String);
 
 impl HeaderNames {
-    /// The names that begin with `prefix`, such as `X-Auth-`.
+    /// The names that begin with `prefix`, such as `X-Auth-`. They are made for the life of the process: a static name is
+    /// copied without touching a counter that all workers share (`benches/README.md`).
     ///
     /// # Errors
     /// When the prefix holds bytes that a header name may not hold.
     pub fn with_prefix(prefix: &str) -> Result<Self, BadPrefix> {
         let name = |suffix: &str| {
-            HeaderName::from_bytes(format!("{prefix}{suffix}").to_ascii_lowercase().as_bytes())
+            let text = format!("{prefix}{suffix}").to_ascii_lowercase();
+            HeaderName::from_bytes(text.as_bytes())
+                .map(|_valid| HeaderName::from_static(text.leak()))
                 .map_err(|_| BadPrefix(prefix.to_owned()))
         };
         let [
@@ -123,7 +126,9 @@ impl Reserved {
             .chain(proof.map(|name| name.as_str().to_owned()))
             .map(|name| name.bytes().filter_map(letter_or_digit).collect())
             .collect();
-        let initials = squeezed.iter().filter_map(|name| name.first().copied()).collect();
+        let mut initials: Vec<u8> = squeezed.iter().filter_map(|name| name.first().copied()).collect();
+        initials.sort_unstable();
+        initials.dedup();
         Self { prefix: prefix.bytes().map(folded).collect(), squeezed, initials }
     }
 
