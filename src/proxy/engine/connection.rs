@@ -31,6 +31,9 @@ use crate::{
 /// How long a worker that cannot accept (no file descriptors) waits before it tries again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many header fields hyper takes if it is told nothing.
+const HYPER_MAX_HEADERS: usize = 100;
+
 /// Limits of client connections.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
@@ -176,11 +179,14 @@ impl Worker {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            .max_headers(settings.max_headers)
             .max_header_size(settings.max_header_bytes)
             .max_buf_size(settings.max_header_bytes.max(64 * 1024))
             .writev(false)
             .auto_date_header(false);
+        // At its own limit hyper keeps the places of the fields on the stack; told one, it clears a list for each head.
+        if settings.max_headers != HYPER_MAX_HEADERS {
+            builder.max_headers(settings.max_headers);
+        }
         builder
     }
 
