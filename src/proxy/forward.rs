@@ -34,6 +34,9 @@ const HOP_BY_HOP: [HeaderName; 7] =
 const NEVER_NOMINATED: [HeaderName; 6] =
     [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING];
 
+/// What a client may not say of itself, besides the `X-Forwarded-*` family.
+const HEARSAY: [HeaderName; 4] = [FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL];
+
 /// Cookies that are credentials: Magento's storefront and back-office sessions.
 const SESSION_COOKIES: [&str; 2] = ["PHPSESSID", "admin"];
 
@@ -101,13 +104,15 @@ impl ForwardRules {
     }
 }
 
+/// One look at the names that are there costs less than asking the map for each that might be.
 fn drop_connection_headers(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    if found.contains(&CONNECTION) {
         for name in nominated(headers) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    for name in found {
         headers.remove(name);
     }
 }
@@ -175,9 +180,9 @@ fn append_hop(headers: &mut HeaderMap, peer: &Peer) {
 
 /// Removes the whole family by its prefix: a new member must not slip through.
 fn drop_hearsay(headers: &mut HeaderMap) {
-    let hearsay: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded")).cloned().collect();
-    for name in hearsay.iter().chain(&[FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL]) {
+    let is_hearsay = |name: &&HeaderName| name.as_str().starts_with("x-forwarded") || HEARSAY.contains(name);
+    let hearsay: Vec<HeaderName> = headers.keys().filter(is_hearsay).cloned().collect();
+    for name in hearsay {
         headers.remove(name);
     }
 }
