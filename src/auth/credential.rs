@@ -70,11 +70,14 @@ fn parse_oauth<'a>(value: &[u8], parameters: &'a [u8]) -> Result<Credential<'a>,
 /// Whether `bearer ` stands after a blank or comma, with a token behind it. Quotes do not protect it: Magento's own
 /// reader knows none.
 fn holds_bearer(value: &[u8]) -> bool {
-    value.iter().enumerate().any(|(index, byte)| {
-        let scheme = value.get(index.saturating_add(1)..).unwrap_or_default();
-        matches!(byte, b' ' | b'\t' | b',')
-            && strip_prefix(scheme, BEARER_AND_BLANK).is_some_and(|token| !trim_blanks(token).is_empty())
-    })
+    let mut rest = value;
+    while let Some(index) = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b',')) {
+        rest = rest.get(index.saturating_add(1)..).unwrap_or_default();
+        if strip_prefix(rest, BEARER_AND_BLANK).is_some_and(|token| !trim_blanks(token).is_empty()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether Magento would find a signature: `oauth ` anywhere, and behind it a parameter whose name holds `oauth_`.
