@@ -43,6 +43,9 @@ const NEVER_NOMINATED: [HeaderName; 9] = [
     FORWARDED_PROTO,
 ];
 
+/// What a client may not say of itself, besides the `X-Forwarded-*` family.
+const HEARSAY: [HeaderName; 4] = [FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL];
+
 /// Cookies that are credentials: Magento's storefront and back-office sessions.
 const SESSION_COOKIES: [&str; 2] = ["PHPSESSID", "admin"];
 
@@ -144,13 +147,15 @@ impl ForwardRules {
     }
 }
 
+/// One look at the names that are there costs less than asking the map for each that might be.
 fn drop_connection_headers(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    if found.contains(&CONNECTION) {
         for name in nominated(headers) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    for name in found {
         headers.remove(name);
     }
 }
@@ -206,10 +211,7 @@ fn drop_hearsay(headers: &mut HeaderMap, peer: &Peer) {
 fn is_hearsay(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
     let reads_as = |other: &[u8]| name.len() == other.len() && reads_like(name, other);
-    reads_like(name, b"x-forwarded")
-        || [FORWARDED, REAL_IP, ORIGINAL_URL, REWRITE_URL]
-            .iter()
-            .any(|other| reads_as(other.as_str().as_bytes()))
+    reads_like(name, b"x-forwarded") || HEARSAY.iter().any(|other| reads_as(other.as_str().as_bytes()))
 }
 
 /// Whether `name` begins like `other`, odd bytes read as `-`.

@@ -79,9 +79,11 @@ impl Peer {
     /// `https` (MAGENTO_FACTS 37).
     #[must_use]
     pub fn speaks_https(&self, headers: &HeaderMap) -> bool {
+        if self.is_tls || !self.is_trusted {
+            return self.is_tls;
+        }
         let mut said = headers.get_all(FORWARDED_PROTO).iter();
-        self.is_tls
-            || self.is_trusted && said.next().is_some_and(|proto| proto == "https") && said.next().is_none()
+        said.next().is_some_and(|proto| proto == "https") && said.next().is_none()
     }
 }
 

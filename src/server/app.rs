@@ -23,6 +23,7 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
+        pipeline::Pipeline,
         reserved::{BadPrefix, HeaderNames},
     },
     store::{
@@ -146,6 +147,12 @@ impl App {
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// What decides about requests.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.shared.pipeline
     }
 
     /// The store that the gate reads.

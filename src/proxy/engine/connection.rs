@@ -24,6 +24,9 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 /// before it reads would lose the answer.
 const LINGER: Duration = Duration::from_secs(3);
 
+/// How many header fields hyper takes if it is told nothing.
+const HYPER_MAX_HEADERS: usize = 100;
+
 /// One client's connection, for its exchanges and for what an upgrade leaves behind.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -111,11 +114,14 @@ fn http(settings: &WorkerSettings) -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_headers(settings.max_headers)
         .max_header_size(settings.max_header_bytes)
         .max_buf_size(settings.max_header_bytes.max(64 * 1024))
         .writev(false)
         .auto_date_header(false);
+    // At its own limit hyper keeps the places of the fields on the stack; told one, it clears a list for each head.
+    if settings.max_headers != HYPER_MAX_HEADERS {
+        builder.max_headers(settings.max_headers);
+    }
     builder
 }
 

@@ -193,7 +193,6 @@ impl Future for Watchdog {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let far = Instant::now() + self.progress.idle_timeout;
         // A later deadline waits for the timer that is already armed: no timer is touched for a quick request.
         if let Some(deadline) = self.progress.deadline()
             && deadline < self.timer.deadline()
@@ -204,7 +203,10 @@ impl Future for Watchdog {
             match self.progress.deadline() {
                 Some(deadline) if deadline <= Instant::now() => return Poll::Ready(()),
                 Some(deadline) => self.timer.as_mut().reset(deadline),
-                None => self.timer.as_mut().reset(far),
+                None => {
+                    let far = Instant::now() + self.progress.idle_timeout;
+                    self.timer.as_mut().reset(far);
+                }
             }
         }
         Poll::Pending
