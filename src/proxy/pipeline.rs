@@ -14,6 +14,7 @@ use super::{
     inject::{HeaderEdits, inject},
     limit::limit,
     locate::{LocateRules, locate},
+    nonce_use::NonceUse,
     peer::Peer,
     reserved::HeaderNames,
     sanitize::{SanitizeRules, sanitize},
@@ -27,7 +28,6 @@ use crate::{
     store::{
         facts::{Facts, Lookup},
         grant::{CredentialKey, Fact},
-        nonces::NonceStore,
         reference::ReferenceTables,
     },
 };
@@ -52,7 +52,7 @@ pub struct Pipeline {
     /// Store views and roles.
     pub reference: Arc<ReferenceTables>,
     /// Nonces that were used.
-    pub nonces: Arc<NonceStore>,
+    pub nonces: NonceUse,
 }
 
 /// What the caller fetched so far.

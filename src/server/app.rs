@@ -23,6 +23,7 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
+        nonce_use::NonceUse,
         reserved::{BadPrefix, HeaderNames},
     },
     store::{
@@ -91,7 +92,12 @@ impl App {
         };
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
-            pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
+            pipeline: wire::pipeline(
+                &config,
+                (files.routes, names),
+                &facts,
+                (reference, NonceUse::Record(nonces)),
+            ),
             facts,
             forward: wire::forward(&config),
             forms: FormBudget::new(config.forms.budget, config.forms.max),

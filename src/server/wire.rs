@@ -23,6 +23,7 @@ use crate::{
         engine::{UpstreamSettings, WorkerSettings},
         forward::{Credentials, ForwardRules, Proof},
         locate::{LocateRules, Routes, Scope},
+        nonce_use::NonceUse,
         peer::TrustedProxies,
         pipeline::Pipeline,
         reserved::{HeaderNames, Reserved},
@@ -33,7 +34,7 @@ use crate::{
         cache::CacheSettings,
         facts::{Facts, LookupSettings},
         judge::Judge,
-        nonces::{NonceSettings, NonceStore},
+        nonces::NonceSettings,
         reference::{ReferenceSettings, ReferenceTables},
         sql::SqlStore,
     },
@@ -123,7 +124,7 @@ pub(super) fn pipeline(
     config: &Config,
     (routes, names): (Option<RouteTable>, HeaderNames),
     facts: &Facts,
-    (reference, nonces): (Arc<ReferenceTables>, Arc<NonceStore>),
+    (reference, nonces): (Arc<ReferenceTables>, NonceUse),
 ) -> Pipeline {
     Pipeline {
         sanitize: sanitize(config),

@@ -13,6 +13,7 @@
 mod algorithm;
 mod base64url;
 mod claims;
+mod contents;
 mod json;
 mod keyed_mac;
 mod refusal;
@@ -21,5 +22,6 @@ mod verifier;
 
 pub use algorithm::JwtAlgorithm;
 pub use claims::Claims;
+pub use contents::JwtContents;
 pub use refusal::JwtRefusal;
 pub use verifier::JwtVerifier;
