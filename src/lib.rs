@@ -7,6 +7,7 @@
 //! - [`clock`], [`config`], [`metrics`]: the time, the settings, the figures.
 //! - [`store`], [`reply`], [`logging`]: the facts, the refusals as a client sees them, the log.
 //! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener.
+//! - [`explain`]: why a request passes or fails, told by the same pipeline.
 //! - [`server`]: the only place where the parts meet; [`cli`]: the command line.
 
 pub mod admin;
@@ -14,6 +15,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod explain;
 pub mod logging;
 pub mod metrics;
 pub mod proxy;
