@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod migrate;
 mod serve;
 mod sign;
@@ -40,6 +41,8 @@ enum Command {
     Check(ConfigArgs),
     /// Creates or upgrades the schema of a standalone store
     Migrate(ConfigArgs),
+    /// Says why a request on standard input (raw HTTP, a curl line or a HAR entry) would pass or fail
+    Explain(explain::ExplainArgs),
     /// Signs a request with OAuth 1.0a and prints the Authorization header
     Sign(Box<sign::SignArgs>),
     /// Prints the version
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Check(args) => check::check(&args),
         Command::Migrate(args) => migrate::migrate(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),
     };

@@ -7,11 +7,22 @@
 //! Nothing here decides: the verdict is the pipeline's, base strings and codes are the rules'. Secrets, tokens and cookies
 //! are never part of an explanation; `scrub` removes every one that came with the request or from the store.
 
+mod advice;
+mod bearer;
+mod causes;
+mod chain;
 mod curl;
+mod explainer;
 mod har;
 mod inquiry;
+mod oauth;
 mod percent;
 mod raw;
+mod relative;
+mod route;
+mod scrub;
 mod shell;
 
+pub use causes::Cause;
+pub use explainer::{Circumstances, Explainer, Explanation};
 pub use inquiry::{Inquiry, InquiryError};
