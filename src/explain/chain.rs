@@ -1,6 +1,7 @@
 //! The explanation as data: steps in the order of the stages, each with named findings.
 //!
-//! One form serves text and JSON, so that both say the same. Every text passes the scrubber on its way in.
+//! One form serves text and JSON, so that both say the same. Every text passes the scrubber at the end, when it knows every
+//! secret that turned up on the way.
 
 use std::fmt::Write as _;
 
@@ -17,17 +18,15 @@ pub(super) struct Chain {
     scrubber: Scrubber,
 }
 
+/// Steps without secrets; only [`Chain::finish`] makes them.
+#[derive(Debug)]
+pub(super) struct CleanChain(Vec<Step>);
+
 /// One stage and what it saw.
+#[derive(Debug)]
 struct Step {
     name: &'static str,
     findings: Vec<(&'static str, Value)>,
-}
-
-/// Nobody needs an explanation in a log line.
-impl std::fmt::Debug for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Chain").field("steps", &self.steps.len()).finish_non_exhaustive()
-    }
 }
 
 impl Chain {
@@ -47,16 +46,27 @@ impl Chain {
 
     /// Adds a finding to the last step.
     pub(super) fn find(&mut self, name: &'static str, value: impl Into<Value>) {
-        let value = clean(&self.scrubber, value.into());
         if let Some(step) = self.steps.last_mut() {
-            step.findings.push((name, value));
+            step.findings.push((name, value.into()));
         }
     }
 
+    /// Takes the secrets out: nothing of the chain is shown before.
+    pub(super) fn finish(self) -> CleanChain {
+        let scrubber = self.scrubber;
+        let mut steps = self.steps;
+        for (_, value) in steps.iter_mut().flat_map(|step| &mut step.findings) {
+            *value = clean(&scrubber, value.take());
+        }
+        CleanChain(steps)
+    }
+}
+
+impl CleanChain {
     /// As text: the name of each step, its findings indented below.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
-        for step in &self.steps {
+        for step in &self.0 {
             let gap = if out.is_empty() { "" } else { "\n" };
             let _ = writeln!(out, "{gap}{}", step.name);
             for (name, value) in &step.findings {
@@ -68,7 +78,7 @@ impl Chain {
 
     /// As JSON: an object of steps, each an object of findings.
     pub(super) fn json(&self) -> Value {
-        let steps = self.steps.iter().map(|step| {
+        let steps = self.0.iter().map(|step| {
             let findings: Map<String, Value> =
                 step.findings.iter().map(|(name, value)| (name.replace(' ', "_"), value.clone())).collect();
             (step.name.replace(' ', "_"), Value::Object(findings))
@@ -122,9 +132,7 @@ mod tests {
 
     #[test]
     fn text_and_json_say_the_same() {
-        let mut scrubber = Scrubber::default();
-        scrubber.hide(b"hunter2", "[hidden]");
-        let mut chain = Chain::new(scrubber);
+        let mut chain = Chain::new(Scrubber::default());
         chain.step("the route");
         chain.find("needs", vec!["a", "b"]);
         chain.find("is hunter2", true);
@@ -133,6 +141,8 @@ mod tests {
         chain.find("status", 401);
         chain.find("headers", json!({"x": "hunter2"}));
         chain.find("notes", Vec::<String>::new());
+        chain.scrubber().hide(b"hunter2", "[hidden]");
+        let chain = chain.finish();
         assert_eq!(
             chain.text(),
             "the route\n  needs               a\n                      b\n  is hunter2          yes\n  path                /[hidden]\\u{a}\n\

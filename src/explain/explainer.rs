@@ -9,7 +9,13 @@ use http::{
 use serde_json::{Value, json};
 
 use super::{
-    advice::advice, bearer, causes::Cause, chain::Chain, inquiry::Inquiry, oauth, route, scrub::Scrubber,
+    advice::advice,
+    bearer,
+    causes::Cause,
+    chain::{Chain, CleanChain},
+    inquiry::Inquiry,
+    oauth, route,
+    scrub::Scrubber,
 };
 use crate::{
     auth::{credential::Credential, oauth1::Scheme, rejection::Rejection, time::UnixTime},
@@ -65,7 +71,7 @@ pub struct Explanation {
     pub verdict: Verdict,
     /// What fits where a signature does not verify.
     pub causes: Vec<Cause>,
-    chain: Chain,
+    chain: CleanChain,
 }
 
 impl Explanation {
@@ -103,8 +109,11 @@ impl Explainer {
         telling.request(inquiry_notes, &verdict.notes);
         telling.stages(&verdict.notes).await;
         telling.outcome(&verdict);
-        let Telling { chain, causes, .. } = telling;
-        Explanation { verdict, causes, chain }
+        let Telling { mut chain, mut causes, .. } = telling;
+        for cause in &mut causes {
+            cause.fix = chain.scrubber().clean(&cause.fix);
+        }
+        Explanation { verdict, causes, chain: chain.finish() }
     }
 
     /// Asks the pipeline until it knows enough, as the engine does.
@@ -247,7 +256,7 @@ impl Telling<'_> {
             Ok(_) => self.chain.find("outcome", "forwarded to the upstream"),
             Err(rejection) => self.refusal(rejection),
         }
-        let reason = notes.cause.or(outcome.as_ref().err().map(Rejection::reason));
+        let reason = notes.cause.or_else(|| outcome.as_ref().err().map(Rejection::reason));
         if let Some(advice) = reason.and_then(advice) {
             self.chain.find("advice", advice);
         }

@@ -159,7 +159,7 @@ mod tests {
         fn no_json_panics(url in "\\PC{0,40}", method in "\\PC{0,8}", name in "\\PC{0,12}", value in "\\PC{0,12}") {
             let pair = serde_json::json!({"name": name, "value": value});
             let request = serde_json::json!({
-                "method": method, "url": url, "headers": [pair.clone()], "postData": {"params": [pair]},
+                "method": method, "url": url, "headers": [pair], "postData": {"params": [pair]},
             });
             let _ = Inquiry::read(request.to_string().as_bytes(), None);
         }

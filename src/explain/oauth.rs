@@ -37,6 +37,20 @@ use crate::{
     },
 };
 
+/// The parameters that RFC 5849 §3.1 knows: the values of others are not shown.
+const PARAMETERS: [&str; 7] = [
+    "oauth_consumer_key",
+    "oauth_nonce",
+    "oauth_signature",
+    "oauth_signature_method",
+    "oauth_timestamp",
+    "oauth_token",
+    "oauth_version",
+];
+
+/// Longer values are only measured.
+const LONGEST_VALUE: usize = 64;
+
 /// How much of a signature is shown.
 const SHOWN: usize = 6;
 
@@ -91,12 +105,17 @@ pub(super) async fn tell(
     Some(fact)
 }
 
-/// Names and values; the scrubber takes the token and the signature out.
+/// Names and values. What nobody should put there, or what is too long to be what its name says, is only measured; the
+/// scrubber takes the token and the signature out.
 fn tell_parameters(telling: &mut Telling<'_>, parameters: &ProtocolParameters<'_>) {
-    let shown: Vec<String> = parameters
-        .entries()
-        .map(|(name, value)| format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
-        .collect();
+    let shown = parameters.entries().map(|(name, value)| {
+        let name = String::from_utf8_lossy(name);
+        if PARAMETERS.contains(&&*name) && value.len() <= LONGEST_VALUE {
+            return format!("{name}={}", String::from_utf8_lossy(value));
+        }
+        format!("{name}=[{} bytes]", value.len())
+    });
+    let shown: Vec<String> = shown.collect();
     telling.chain.find("parameters", shown);
 }
 

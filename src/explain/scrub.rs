@@ -116,6 +116,22 @@ impl Scrubber {
                 self.hide(value, label);
             }
         }
+        self.take_assignments(after_scheme, shows_signatures);
+    }
+
+    /// Whatever looks like `name="value"`, however broken the header around it is.
+    fn take_assignments(&mut self, text: &str, shows_signatures: bool) {
+        const ENDS: [char; 7] = [',', ';', '"', '\'', ' ', '\t', '&'];
+        for (at, _) in text.match_indices('=') {
+            let (before, after) = text.split_at(at);
+            let name = before.trim_end_matches(ENDS).rsplit(ENDS).next().unwrap_or_default();
+            let value =
+                after.trim_start_matches('=').trim_start_matches(ENDS).split(ENDS).next().unwrap_or_default();
+            if let Some(label) = label_of(name, shows_signatures) {
+                self.hide(value.as_bytes(), label);
+                self.hide(&percent::decode(value), label);
+            }
+        }
     }
 
     /// A bearer value; of a JWT the signature alone as well. Words with `=` are parameters.

@@ -19,6 +19,12 @@ pub enum NonceUse {
     Peek(Option<NoncePeek>),
 }
 
+impl From<Arc<NonceStore>> for NonceUse {
+    fn from(store: Arc<NonceStore>) -> Self {
+        Self::Record(store)
+    }
+}
+
 impl NonceUse {
     /// Uses a nonce up, or says what using it up would answer; a nonce that cannot be looked up counts as fresh.
     pub(super) fn record(

@@ -23,7 +23,6 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
-        nonce_use::NonceUse,
         reserved::{BadPrefix, HeaderNames},
     },
     store::{
@@ -92,12 +91,7 @@ impl App {
         };
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
-            pipeline: wire::pipeline(
-                &config,
-                (files.routes, names),
-                &facts,
-                (reference, NonceUse::Record(nonces)),
-            ),
+            pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
             facts,
             forward: wire::forward(&config),
             forms: FormBudget::new(config.forms.budget, config.forms.max),

@@ -124,7 +124,7 @@ pub(super) fn pipeline(
     config: &Config,
     (routes, names): (Option<RouteTable>, HeaderNames),
     facts: &Facts,
-    (reference, nonces): (Arc<ReferenceTables>, NonceUse),
+    (reference, nonces): (Arc<ReferenceTables>, impl Into<NonceUse>),
 ) -> Pipeline {
     Pipeline {
         sanitize: sanitize(config),
@@ -135,7 +135,7 @@ pub(super) fn pipeline(
         names,
         facts: facts.clone(),
         reference,
-        nonces,
+        nonces: nonces.into(),
     }
 }
 

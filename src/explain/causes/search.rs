@@ -5,7 +5,7 @@ use super::{
     change::{Apply, Change},
     content, keys, readings, url,
 };
-use crate::auth::oauth1::{ProtocolParameters, Reading, SignatureMethod, TrialKey, base_string};
+use crate::auth::oauth1::{ProtocolParameters, Reading, TrialKey, base_string};
 
 const BOTH: [Reading; 2] = [Reading::Rfc5849, Reading::Magento];
 
@@ -58,14 +58,17 @@ impl<'a> Trial<'a> {
         query + self.case.surroundings.body.len() <= LONG
     }
 
-    /// Every change that fits alone, one a name.
+    /// Every change that fits alone, one a name; what leads to the same text is the same cause.
     fn alone(&self, changes: &[Change]) -> Vec<Cause> {
-        let mut causes: Vec<Cause> = Vec::new();
+        let (mut causes, mut texts): (Vec<Cause>, Vec<String>) = (Vec::new(), Vec::new());
         for change in changes {
-            let is_new = !causes.iter().any(|cause| cause.name == change.cause.name);
-            if is_new && BOTH.into_iter().any(|reading| self.fits(&[change], reading)) {
+            let Some(text) = BOTH.into_iter().find_map(|reading| self.signed_text(&[change], reading)) else {
+                continue;
+            };
+            if !texts.contains(&text) && !causes.iter().any(|cause| cause.name == change.cause.name) {
                 causes.push(change.cause.clone());
             }
+            texts.push(text);
         }
         causes
     }
@@ -85,8 +88,12 @@ impl<'a> Trial<'a> {
         causes
     }
 
-    /// Whether the presented signature is the one of the request with these changes.
     fn fits(&self, changes: &[&Change], reading: Reading) -> bool {
+        self.signed_text(changes, reading).is_some()
+    }
+
+    /// The base string of the request with these changes, if the presented signature is the one of it.
+    fn signed_text(&self, changes: &[&Change], reading: Reading) -> Option<String> {
         let mut request = self.case.request;
         let (mut key, mut method) = (&self.key, self.case.presented.method());
         let (mut credentials, mut rewrites) = (None, Vec::new());
@@ -107,14 +114,9 @@ impl<'a> Trial<'a> {
         let parameters = credentials.as_ref().unwrap_or_else(|| self.case.presented.parameters());
         let mut base = base_string(reading, parameters, &request);
         for rewrite in rewrites {
-            let Some(rewritten) = rewrite.apply(&base) else { return false };
-            base = rewritten;
+            base = rewrite.apply(&base)?;
         }
-        self.is_signed(key, method, &base)
-    }
-
-    fn is_signed(&self, key: &TrialKey, method: SignatureMethod, base: &str) -> bool {
-        key.signature(method, base).equals(self.signature.as_bytes())
+        key.signature(method, &base).equals(self.signature.as_bytes()).then_some(base)
     }
 }
 
