@@ -18,6 +18,7 @@ use portcullis::{
     config::Config,
     proxy::{
         forward::{Credentials, ForwardRules},
+        nonce_use::NonceUse,
         peer::{Peer, TrustedProxies},
         pipeline::{Known, Pipeline, Step},
         reserved::Reserved,
@@ -141,7 +142,10 @@ fn signed_decisions(criterion: &mut Criterion) {
         let mut fresh = || {
             signed += 1;
             if signed.is_multiple_of(SYNC_AFTER) {
-                gate.pipeline().nonces.sync(gate.now).expect("the journal syncs");
+                let NonceUse::Record(nonces) = &gate.pipeline().nonces else {
+                    unreachable!("a gate records nonces")
+                };
+                nonces.sync(gate.now).expect("the journal syncs");
             }
             let mut head = template.clone();
             let value = HeaderValue::try_from(signature(&mut integration, gate.now));

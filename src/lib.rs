@@ -8,6 +8,7 @@
 //! - [`store`], [`reply`], [`logging`]: the facts, the refusals as a client sees them, the log.
 //! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener; [`import`]: the rules out of an
 //!   installation's files.
+//! - [`explain`]: why a request passes or fails, told by the same pipeline.
 //! - [`server`]: the only place where the parts meet; [`cli`]: the command line.
 
 pub mod admin;
@@ -15,6 +16,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod explain;
 pub mod import;
 pub mod logging;
 pub mod metrics;

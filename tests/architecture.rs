@@ -17,11 +17,12 @@ use std::{
 };
 
 /// Bottom up. A module may use any module of an earlier line.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["auth"],
     &["clock", "config", "metrics"],
     &["store", "reply", "logging"],
     &["proxy", "token", "admin", "jobs", "import"],
+    &["explain"],
     &["server"],
     &["cli"],
     &["main", "lib"],

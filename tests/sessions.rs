@@ -299,6 +299,8 @@ fn sessions_that_cannot_be_read_are_nobodys_and_a_storage_that_is_gone_is_an_out
     std::fs::remove_dir_all(shop.gate.folder.join("sessions")).unwrap();
     assert_eq!(shop.by_cookie(SELF, &cookie(ALICE)), "503 store_unavailable");
     assert_eq!(shop.outcome(SELF, &[]), "401 resource_denied");
+    // Where a proof only informs the upstream, an outage is a guest.
+    assert_eq!(shop.by_cookie("/graphql", &cookie(ALICE)), "none guest ");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod acl;
 mod check;
 mod demo;
+mod explain;
 mod import;
 mod migrate;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     /// Shows the ACL: the tree, the routes, who may use a resource
     #[command(subcommand)]
     Acl(acl::AclCommand),
+    /// Says why a request on standard input (raw HTTP, a curl line or a HAR entry) would pass or fail
+    Explain(explain::ExplainArgs),
     /// Signs a request with OAuth 1.0a and prints the Authorization header
     Sign(Box<sign::SignArgs>),
     /// Prints the version
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::migrate(&args),
         Command::Import(args) => import::import(&args),
         Command::Acl(command) => acl::acl(&command),
+        Command::Explain(args) => explain::explain(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),
     };

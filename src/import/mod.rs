@@ -1,6 +1,6 @@
 //! From a Magento installation on disk to the two files that the gate reads.
 //!
-//! [`read`] goes through every enabled module in Magento's order, merges `etc/acl.xml` and `etc/webapi.xml` as Magento's
+//! [`read()`] goes through every enabled module in Magento's order, merges `etc/acl.xml` and `etc/webapi.xml` as Magento's
 //! own configuration readers do (`MAGENTO_AUTH` sections 8.1, 8.7, 8.8) and answers an [`Imported`]: the resource tree, the
 //! routes, and a [`Problem`] with file and line for whatever could not be read. [`Rules`] are the finished texts, proven
 //! to load; [`Rules::write`] puts them in place and never leaves half a file.

@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{
+    HeaderMap,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+};
 
 use super::{
     locate::{Contexts, Destination, Evaluation},
@@ -176,7 +179,7 @@ fn bearer(
 }
 
 /// Magento reads `oauth/consumer/enable_integration_as_bearer` at the scope of the store that is asked for.
-fn counts_as_bearer(pipeline: &Pipeline, grant: &Grant, destination: &Destination<'_>) -> bool {
+pub(crate) fn counts_as_bearer(pipeline: &Pipeline, grant: &Grant, destination: &Destination<'_>) -> bool {
     match grant.context.user_type() {
         UserType::Integration => {
             pipeline.facts.settings().current().integration_as_bearer.in_store(destination.store())
@@ -193,7 +196,7 @@ pub(super) fn fact(
     lookup: impl FnOnce() -> Lookup,
 ) -> Result<Arc<Fact>, Stop> {
     if let Some((_, fact)) = known.facts.iter().find(|(fetched, _)| *fetched == key) {
-        return Ok(Arc::clone(fact));
+        return fact.clone().ok_or(Stop::Refuse(Rejection::StoreUnavailable));
     }
     match pipeline.facts.cached(&key) {
         Cached::Fresh(fact) => Ok(fact),
@@ -232,10 +235,10 @@ impl Signed<'_> {
         // An unknown consumer, a bad token and a bad timestamp are checked like a bad signature, form and all but read:
         // the time an answer takes does not tell which it was.
         let signature = match (known.form, standing.is_none() && in_window) {
-            (None, true) if self.has_form() => return Err(Stop::NeedForm),
+            (None, true) if has_form(&self.sanitized.head.headers) => return Err(Stop::NeedForm),
             (form, _) => verify(
                 &presented,
-                &self.request(form),
+                &signed_request(rules, self.sanitized, form),
                 &fact.signing_key,
                 rules.readings,
                 self.destination.decoded_path_is_safe(self.sanitized),
@@ -254,14 +257,21 @@ impl Signed<'_> {
             }
             (problem, _) => {
                 let problem = problem.unwrap_or(OauthProblem::SignatureInvalid);
-                Err(refuse(self.nonce_first(consumer_id, presented.nonce(), problem)))
+                let moment = (timestamp.time(), now);
+                Err(refuse(self.nonce_first(consumer_id, presented.nonce(), moment, problem)))
             }
         }
     }
 
     /// Magento looks at the nonce before the token and the signature: a replay with a fault is told of the replay.
-    fn nonce_first(&self, consumer_id: u32, nonce: &[u8], problem: OauthProblem) -> OauthProblem {
-        if self.pipeline.nonces.is_used(consumer_id, nonce) {
+    fn nonce_first(
+        &self,
+        consumer_id: u32,
+        nonce: &[u8],
+        moment: (UnixTime, UnixTime),
+        problem: OauthProblem,
+    ) -> OauthProblem {
+        if self.pipeline.nonces.is_used(consumer_id, nonce, moment) {
             OauthProblem::NonceUsed { consumer_id }
         } else {
             problem
@@ -284,39 +294,45 @@ impl Signed<'_> {
         }
     }
 
-    fn request<'a>(&'a self, form: Option<&'a [u8]>) -> SignedRequest<'a> {
-        let head = self.sanitized.head;
-        let (scheme, host) = match &self.pipeline.authenticate.origin {
-            Some((scheme, host)) => (*scheme, host.as_str()),
-            None => (self.sanitized.scheme, self.sanitized.host),
-        };
-        SignedRequest {
-            method: head.method.as_str(),
-            scheme,
-            host,
-            path: head.uri.path(),
-            query: head.uri.query(),
-            form,
-        }
-    }
-
     /// Parameters outside the header make a header without any a faulty signature, not a guest (MAGENTO_FACTS 4).
     fn has_other_parameters(&self) -> bool {
         let query = self.sanitized.head.uri.query().unwrap_or_default();
-        has_countable_query(query) || self.has_form()
+        has_countable_query(query) || has_form(&self.sanitized.head.headers)
     }
+}
 
-    /// Whether a form body follows: its media type says so, whatever its case, and it is not empty.
-    fn has_form(&self) -> bool {
-        const FORM: &[u8] = b"application/x-www-form-urlencoded";
-        let headers = &self.sanitized.head.headers;
-        let is_form = headers.get(CONTENT_TYPE).is_some_and(|value| {
-            value.as_bytes().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
-        });
-        let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
-            && !headers.contains_key(TRANSFER_ENCODING);
-        is_form && !is_empty
+/// What a signature of this request covers: scheme and host as configured, else as received.
+#[must_use]
+pub fn signed_request<'a>(
+    rules: &'a AuthenticateRules,
+    sanitized: &Sanitized<'a>,
+    form: Option<&'a [u8]>,
+) -> SignedRequest<'a> {
+    let head = sanitized.head;
+    let (scheme, host) = match &rules.origin {
+        Some((scheme, host)) => (*scheme, host.as_str()),
+        None => (sanitized.scheme, sanitized.host),
+    };
+    SignedRequest {
+        method: head.method.as_str(),
+        scheme,
+        host,
+        path: head.uri.path(),
+        query: head.uri.query(),
+        form,
     }
+}
+
+/// Whether a form body follows: its media type says so, whatever its case, and it is not empty.
+#[must_use]
+pub fn has_form(headers: &HeaderMap) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    let is_form = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+    });
+    let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && !headers.contains_key(TRANSFER_ENCODING);
+    is_form && !is_empty
 }
 
 /// A good signature of an integration that is not active is a guest, and has used its nonce.

@@ -229,7 +229,7 @@ impl<'a> Destination<'a> {
 /// # Errors
 /// [`Rejection::Malformed`] for a path that leads elsewhere when decoded, [`Rejection::NoRoute`] where unmatched paths are
 /// refused, [`Rejection::StoreUnavailable`] while the stores are not known yet.
-pub(super) fn locate<'a>(
+pub fn locate<'a>(
     rules: &'a LocateRules,
     sanitized: &Sanitized<'_>,
     reference: Option<&'a Reference>,

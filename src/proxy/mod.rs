@@ -11,6 +11,7 @@ pub mod forward;
 pub mod inject;
 pub mod limit;
 pub mod locate;
+pub mod nonce_use;
 pub mod peer;
 pub mod pipeline;
 pub mod reserved;

@@ -14,6 +14,7 @@ use super::{
     inject::{HeaderEdits, inject, inject_unchecked},
     limit::limit,
     locate::{LocateRules, locate},
+    nonce_use::NonceUse,
     peer::Peer,
     reserved::HeaderNames,
     sanitize::{SanitizeRules, sanitize},
@@ -28,7 +29,6 @@ use crate::{
     store::{
         facts::{Facts, Lookup},
         grant::{CredentialKey, Fact},
-        nonces::NonceStore,
         reference::ReferenceTables,
     },
 };
@@ -53,14 +53,14 @@ pub struct Pipeline {
     /// Store views and roles.
     pub reference: Arc<ReferenceTables>,
     /// Nonces that were used.
-    pub nonces: Arc<NonceStore>,
+    pub nonces: NonceUse,
 }
 
 /// What the caller fetched so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
-    /// The answers to [`Step::NeedFacts`]: a request may show several credentials.
-    pub facts: &'a [(CredentialKey, Arc<Fact>)],
+    /// The answers to [`Step::NeedFacts`], `None` where the store did not answer: a request may show several credentials.
+    pub facts: &'a [(CredentialKey, Option<Arc<Fact>>)],
     /// The answer to [`Step::NeedForm`].
     pub form: Option<&'a [u8]>,
 }

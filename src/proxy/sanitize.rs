@@ -38,15 +38,37 @@ pub struct Sanitized<'a> {
     pub(super) spoofed: Vec<HeaderName>,
 }
 
+impl<'a> Sanitized<'a> {
+    /// The one Host.
+    #[must_use]
+    pub const fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// The scheme that the client spoke, as far as anybody may be believed.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The one path.
+    #[must_use]
+    pub const fn path(&self) -> CanonicalPath<'a> {
+        self.path
+    }
+
+    /// The one credential.
+    #[must_use]
+    pub const fn credential(&self) -> &Credential<'a> {
+        &self.credential
+    }
+}
+
 /// Reads a request's head into its one meaning.
 ///
 /// # Errors
 /// [`Rejection::Malformed`] where there is more than one, or none.
-pub(super) fn sanitize<'a>(
-    rules: &SanitizeRules,
-    head: &'a Parts,
-    peer: &Peer,
-) -> Result<Sanitized<'a>, Rejection> {
+pub fn sanitize<'a>(rules: &SanitizeRules, head: &'a Parts, peer: &Peer) -> Result<Sanitized<'a>, Rejection> {
     let host = host(rules, head)?;
     target(head, host)?;
     framing(&head.headers)?;

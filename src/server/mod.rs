@@ -7,6 +7,7 @@
 mod app;
 mod chores;
 mod error;
+mod explainer;
 mod listener;
 mod run;
 mod wire;

@@ -23,6 +23,7 @@ use crate::{
         engine::{UpstreamSettings, WorkerSettings},
         forward::{Credentials, ForwardRules, Proof},
         locate::{LocateRules, Routes, Scope},
+        nonce_use::NonceUse,
         peer::TrustedProxies,
         pipeline::Pipeline,
         reserved::{HeaderNames, Reserved},
@@ -35,7 +36,7 @@ use crate::{
         cache::CacheSettings,
         facts::{Facts, LookupSettings},
         judge::Judge,
-        nonces::{NonceSettings, NonceStore},
+        nonces::NonceSettings,
         reference::{ReferenceSettings, ReferenceTables},
         sessions::Sessions,
         settings::MagentoSettings,
@@ -150,7 +151,7 @@ pub(super) fn pipeline(
     config: &Config,
     (routes, names): (Option<RouteTable>, HeaderNames),
     facts: &Facts,
-    (reference, nonces): (Arc<ReferenceTables>, Arc<NonceStore>),
+    (reference, nonces): (Arc<ReferenceTables>, impl Into<NonceUse>),
 ) -> Pipeline {
     Pipeline {
         sanitize: sanitize(config),
@@ -161,7 +162,7 @@ pub(super) fn pipeline(
         names,
         facts: facts.clone(),
         reference,
-        nonces,
+        nonces: nonces.into(),
     }
 }
 

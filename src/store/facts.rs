@@ -151,6 +151,18 @@ impl Facts {
         &self.0.judge.settings
     }
 
+    /// The store behind the facts.
+    #[must_use]
+    pub fn store(&self) -> &SqlStore {
+        &self.0.store
+    }
+
+    /// Who judges the store's rows.
+    #[must_use]
+    pub fn judge(&self) -> &Judge {
+        &self.0.judge
+    }
+
     /// Finds the fact about a credential: one store query however many ask.
     ///
     /// # Errors

@@ -247,9 +247,19 @@ impl Judge {
     }
 
     fn signing_key(&self, consumer: &Secret<String>, token: &Secret<String>) -> Option<SigningKey> {
-        let consumer = self.encryptor.decrypt(consumer.expose()).ok()?;
-        let token = self.encryptor.decrypt(token.expose()).ok()?;
+        let (consumer, token) = self.secrets(consumer, token)?;
         SigningKey::new(consumer.expose().as_bytes(), token.expose().as_bytes())
+    }
+
+    /// Decrypts the stored secrets of a consumer and its token; `None` where one does not open.
+    #[must_use]
+    pub fn secrets(
+        &self,
+        consumer: &Secret<String>,
+        token: &Secret<String>,
+    ) -> Option<(Secret<String>, Secret<String>)> {
+        let consumer = self.encryptor.decrypt(consumer.expose()).ok()?;
+        Some((consumer, self.encryptor.decrypt(token.expose()).ok()?))
     }
 
     fn headers(
@@ -267,7 +277,8 @@ impl Judge {
 
     /// Sixteen hexadecimal digits of a keyed hash: the same credential reads the same in every log line, and the line
     /// is no oracle for guessing it.
-    fn fingerprint(&self, credential: &[&[u8]]) -> HeaderValue {
+    #[must_use]
+    pub fn fingerprint(&self, credential: &[&[u8]]) -> HeaderValue {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.fingerprint_key.expose())
             .expect("HMAC takes keys of any length");
         for part in credential {

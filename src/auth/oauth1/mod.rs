@@ -23,6 +23,7 @@ mod request;
 mod signature;
 mod signer;
 mod timestamp;
+mod trial;
 mod uri;
 
 #[cfg(test)]
@@ -36,4 +37,5 @@ pub use request::{Reading, Readings, Scheme, SignedRequest};
 pub use signature::{SigningKey, Verified, verify};
 pub use signer::Signer;
 pub use timestamp::{Timestamp, TimestampWindow};
+pub use trial::TrialKey;
 pub use uri::magento_path;

@@ -119,6 +119,11 @@ impl<'a> ProtocolParameters<'a> {
         !self.parameters.iter().any(|parameter| matches!(parameter.kind, Kind::Protocol | Kind::Signature))
     }
 
+    /// Names and values of the header, decoded, in its order; the token and the signature among them.
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.parameters.iter().map(|one| (one.name.as_ref(), one.value.as_ref()))
+    }
+
     pub(super) fn value_of(&self, name: Name) -> Option<&[u8]> {
         let at = (*self.known.get(name as usize)?)?;
         self.parameters.get(at).map(|parameter| parameter.value.as_ref())

@@ -120,11 +120,15 @@ impl<'p> Presented<'p> {
         self.method
     }
 
-    pub(super) const fn signature(&self) -> &'p [u8] {
+    /// `oauth_signature` as sent; whoever has it can repeat this request until its nonce is used.
+    #[must_use]
+    pub const fn signature(&self) -> &'p [u8] {
         self.signature
     }
 
-    pub(super) const fn parameters(&self) -> &'p ProtocolParameters<'p> {
+    /// Everything that stands in the header.
+    #[must_use]
+    pub const fn parameters(&self) -> &'p ProtocolParameters<'p> {
         self.parameters
     }
 }

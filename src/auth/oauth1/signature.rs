@@ -66,7 +66,12 @@ impl SigningKey {
         encode(&mut key, consumer_secret);
         key.push(b'&');
         encode(&mut key, token_secret);
-        Self { sha256: keyed(&key), sha1: keyed(&key), is_decoy: false }
+        Self::from_key(&key)
+    }
+
+    /// Of a key that is joined already.
+    pub(super) fn from_key(key: &[u8]) -> Self {
+        Self { sha256: keyed(key), sha1: keyed(key), is_decoy: false }
     }
 
     /// The signature of a base string, in base64.

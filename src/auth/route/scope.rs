@@ -95,6 +95,11 @@ impl StoreScope {
         self.by_code.get(code)
     }
 
+    /// Every code that a path may name a store by, in no order.
+    pub fn codes(&self) -> impl Iterator<Item = &str> {
+        self.by_code.keys().map(String::as_str)
+    }
+
     /// The store of a path without a code; `None` if the rows do not say.
     #[must_use]
     pub const fn default_store(&self) -> Option<&StoreView> {

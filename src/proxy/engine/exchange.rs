@@ -131,8 +131,7 @@ impl Inbound<'_> {
                     return verdict.outcome;
                 }
                 Step::NeedFacts(key, lookup) => {
-                    let found = shared.facts.resolve(key, lookup).await;
-                    facts.push((key, found.map_err(|_failed| Rejection::StoreUnavailable)?));
+                    facts.push((key, shared.facts.resolve(key, lookup).await.ok()));
                 }
                 Step::NeedForm => body.collect(&shared.forms).await?,
             }

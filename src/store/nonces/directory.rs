@@ -35,13 +35,7 @@ impl Directory {
 
     /// The segment files in it.
     pub(super) fn segments(&self) -> Result<Vec<PathBuf>, NonceError> {
-        let list = || {
-            let entries = fs::read_dir(&self.path)?;
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
-        };
-        let mut paths = list().map_err(NonceError::io("list", &self.path))?;
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == segment::EXTENSION));
-        Ok(paths)
+        segments(&self.path)
     }
 
     /// Brings the names of new files to the disk.
@@ -54,4 +48,15 @@ impl Directory {
     pub(super) fn unlock(&self) -> Result<(), NonceError> {
         self.lock.unlock().map_err(NonceError::io("unlock", &self.path))
     }
+}
+
+/// The segment files of a directory, locked or not.
+pub(super) fn segments(directory: &Path) -> Result<Vec<PathBuf>, NonceError> {
+    let list = || {
+        let entries = fs::read_dir(directory)?;
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+    };
+    let mut paths = list().map_err(NonceError::io("list", directory))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == segment::EXTENSION));
+    Ok(paths)
 }

@@ -8,6 +8,8 @@
 //! `journal` makes the decision outlive the process: one file a bucket, written before `record` answers.
 //! `quarantine` covers what a crash of the host can still lose; the bound is argued there.
 //!
+//! `peek` looks a nonce up in the files of a running gate, for whoever explains a request; it uses none up.
+//!
 //! It does not check the signature, does not own the acceptance window (the caller refused timestamps outside it)
 //! and asks no clock. A fingerprint that two nonces share would refuse the second: one request in 10^12 with ten
 //! million nonces live.
@@ -18,6 +20,7 @@ mod error;
 mod fingerprint;
 mod journal;
 mod memory;
+mod peek;
 mod quarantine;
 mod record;
 mod recovery;
@@ -29,5 +32,6 @@ mod timeline;
 mod words;
 
 pub use error::NonceError;
+pub use peek::NoncePeek;
 pub use settings::{NonceSettings, Recorded, Recovery};
 pub use store::NonceStore;

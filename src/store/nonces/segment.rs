@@ -64,18 +64,27 @@ impl Segment {
     ) -> Result<Option<(Self, Damage)>, NonceError> {
         let mut file =
             File::options().read(true).append(true).open(path).map_err(NonceError::io("open", path))?;
-        let mut head = Vec::with_capacity(HEAD);
-        (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(NonceError::io("read", path))?;
-        if head.len() < HEAD || head.iter().all(|byte| *byte == 0) {
+        let Some((start, width, length, damage)) = read_all(&mut file, path, keys, each)? else {
             return Ok(None);
-        }
-        let (start, width) = parse_head(&head, path, keys)?;
-        let read = Reader::new(keys, start, width, each).read(&mut file);
-        let (length, damage) = read.map_err(NonceError::io("read", path))?;
+        };
         file.set_len(HEAD as u64 + length).map_err(NonceError::io("truncate", path))?;
         let end = start.plus(Duration::from_secs(u64::from(width)));
         let segment = Self { path: path.to_owned(), file, start, end, is_unsynced: AtomicBool::new(true) };
         Ok(Some((segment, damage)))
+    }
+
+    /// Hands over the records of a file that another process may be appending to, and leaves it as it is. A file that
+    /// is gone by now held nothing that still counts.
+    pub(super) fn scan(
+        path: &Path,
+        keys: &Keys,
+        each: impl FnMut(Fingerprint, UnixTime),
+    ) -> Result<(), NonceError> {
+        match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(NonceError::io("open", path)(error)),
+            Ok(mut file) => read_all(&mut file, path, keys, each).map(|_| ()),
+        }
     }
 
     /// Appends a nonce with one system call.
@@ -115,6 +124,24 @@ impl Segment {
     pub(super) fn delete(&self) -> Result<(), NonceError> {
         delete(&self.path)
     }
+}
+
+/// Start, width, length and damage of a file whose records were handed over; `None` where no head was written yet.
+fn read_all(
+    file: &mut File,
+    path: &Path,
+    keys: &Keys,
+    each: impl FnMut(Fingerprint, UnixTime),
+) -> Result<Option<(UnixTime, u32, u64, Damage)>, NonceError> {
+    let mut head = Vec::with_capacity(HEAD);
+    file.take(HEAD as u64).read_to_end(&mut head).map_err(NonceError::io("read", path))?;
+    if head.len() < HEAD || head.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let (start, width) = parse_head(&head, path, keys)?;
+    let read = Reader::new(keys, start, width, each).read(file);
+    let (length, damage) = read.map_err(NonceError::io("read", path))?;
+    Ok(Some((start, width, length, damage)))
 }
 
 /// Deletes a file that may be gone.

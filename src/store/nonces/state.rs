@@ -58,11 +58,18 @@ impl StateFile {
         };
         let mut bytes = Vec::with_capacity(LENGTH);
         (&mut file).take(LENGTH as u64).read_to_end(&mut bytes).map_err(NonceError::io("read", &path))?;
-        let keys = Keys::new(parse_seed(&bytes, &path)?);
-        let slots = SLOTS.iter().filter_map(|at| bytes.get(usize::try_from(*at).ok()?..));
-        let newest = slots.filter_map(|slot| parse_slot(slot, &keys)).max_by_key(|(sequence, _)| *sequence);
-        let (sequence, promise) = newest.ok_or_else(|| NonceError::StateLost { path: path.clone() })?;
+        let (keys, sequence, promise) = parse(&bytes, &path)?;
         Ok(Some((Self { path, file, keys, sequence }, promise)))
+    }
+
+    /// Reads the file without opening it for writing; `None` if there is none.
+    pub(super) fn read(directory: &Path) -> Result<Option<(Keys, Promise)>, NonceError> {
+        let path = directory.join(NAME);
+        match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(NonceError::io("read", &path)(error)),
+            Ok(bytes) => parse(&bytes, &path).map(|(keys, _, promise)| Some((keys, promise))),
+        }
     }
 
     /// Makes the file with a new seed and a first promise.
@@ -106,6 +113,15 @@ impl StateFile {
         self.sequence = sequence;
         Ok(())
     }
+}
+
+/// The seed's functions, and the newest promise with its number.
+fn parse(bytes: &[u8], path: &Path) -> Result<(Keys, u64, Promise), NonceError> {
+    let keys = Keys::new(parse_seed(bytes, path)?);
+    let slots = SLOTS.iter().filter_map(|at| bytes.get(usize::try_from(*at).ok()?..));
+    let newest = slots.filter_map(|slot| parse_slot(slot, &keys)).max_by_key(|(sequence, _)| *sequence);
+    let (sequence, promise) = newest.ok_or_else(|| NonceError::StateLost { path: path.to_owned() })?;
+    Ok((keys, sequence, promise))
 }
 
 fn parse_seed(bytes: &[u8], path: &Path) -> Result<Seed, NonceError> {
