@@ -5,46 +5,14 @@
 //! or `env.php` says is not seen; an operator repeats it with a flag.
 
 use super::{webapi::WebapiRoute, xml::Element};
-use crate::config::{PhpLiteral, is_truthy_text};
-
-/// The GET routes of `WebapiSecurity`'s list.
-const ROUTES: [&str; 31] = [
-    "/V1/products",
-    "/V1/products/:sku",
-    "/V1/products/attributes/:attributeCode",
-    "/V1/products/types",
-    "/V1/products/attribute-sets/sets/list",
-    "/V1/products/attribute-sets/:attributeSetId",
-    "/V1/products/attribute-sets/:attributeSetId/attributes",
-    "/V1/products/attribute-sets/groups/list",
-    "/V1/products/attributes/:attributeCode/options",
-    "/V1/products/media/types/:attributeSetName",
-    "/V1/products/:sku/media/:entryId",
-    "/V1/products/:sku/media",
-    "/V1/products/:sku/group-prices/:customerGroupId/tiers",
-    "/V1/categories/:categoryId",
-    "/V1/categories",
-    "/V1/products/:sku/options",
-    "/V1/products/:sku/options/:optionId",
-    "/V1/products/links/types",
-    "/V1/products/links/:type/attributes",
-    "/V1/products/:sku/links/:type",
-    "/V1/categories/:categoryId/products",
-    "/V1/stockStatuses/:productSku",
-    "/V1/configurable-products/:sku/children",
-    "/V1/configurable-products/:sku/options/:id",
-    "/V1/configurable-products/:sku/options/all",
-    "/V1/cmsPage/:pageId",
-    "/V1/cmsBlock/:blockId",
-    "/V1/store/storeViews",
-    "/V1/store/storeGroups",
-    "/V1/store/websites",
-    "/V1/store/storeConfigs",
-];
+use crate::{
+    auth::route::is_open_read,
+    config::{PhpLiteral, is_truthy_text},
+};
 
 /// Opens the listed routes that are there.
 pub(super) fn open(routes: &mut [WebapiRoute]) {
-    let listed = |route: &&mut WebapiRoute| route.method == "GET" && ROUTES.contains(&route.route.as_str());
+    let listed = |route: &&mut WebapiRoute| route.method == "GET" && is_open_read(&route.route);
     for route in routes.iter_mut().filter(listed) {
         route.resources = vec!["anonymous".to_owned()];
     }

@@ -18,6 +18,7 @@ mod table;
 mod trie;
 
 pub use door::{Door, RestPath};
+pub use open_reads::is_open_read;
 pub use path::{CanonicalPath, Segments};
 pub use resolve::RestMatch;
 pub use scope::{AccountShare, StoreScope, StoreView};

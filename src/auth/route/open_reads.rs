@@ -46,12 +46,18 @@ const OPEN_READS: [&str; 31] = [
 /// What the routes ask for when they are open.
 const ANONYMOUS: &str = "anonymous";
 
+/// Whether the setting opens the GET route of this template.
+#[must_use]
+pub fn is_open_read(template: &str) -> bool {
+    OPEN_READS.contains(&template)
+}
+
 impl RouteTable {
     /// The same routes in the same order, the reads of `WebapiSecurity` open to everybody.
     #[must_use]
     pub fn with_open_reads(mut self) -> Self {
         self.change_reads(|route| {
-            if OPEN_READS.contains(&route.template.as_str()) {
+            if is_open_read(&route.template) {
                 open(route);
             }
         });
