@@ -37,17 +37,6 @@ use crate::{
     },
 };
 
-/// The parameters that RFC 5849 §3.1 knows: the values of others are not shown.
-const PARAMETERS: [&str; 7] = [
-    "oauth_consumer_key",
-    "oauth_nonce",
-    "oauth_signature",
-    "oauth_signature_method",
-    "oauth_timestamp",
-    "oauth_token",
-    "oauth_version",
-];
-
 /// Longer values are only measured.
 const LONGEST_VALUE: usize = 64;
 
@@ -109,8 +98,9 @@ pub(super) async fn tell(
 /// scrubber takes the token and the signature out.
 fn tell_parameters(telling: &mut Telling<'_>, parameters: &ProtocolParameters<'_>) {
     let shown = parameters.entries().map(|(name, value)| {
+        let is_known = ProtocolParameters::knows(name);
         let name = String::from_utf8_lossy(name);
-        if PARAMETERS.contains(&&*name) && value.len() <= LONGEST_VALUE {
+        if is_known && value.len() <= LONGEST_VALUE {
             return format!("{name}={}", String::from_utf8_lossy(value));
         }
         format!("{name}=[{} bytes]", value.len())

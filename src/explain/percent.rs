@@ -2,19 +2,13 @@
 //!
 //! Base strings are the engine's affair; this only writes what a client may have started from.
 
-use std::fmt::Write as _;
+use crate::auth::oauth1;
 
 /// Everything but `A-Z a-z 0-9 - . _ ~` as `%XX` (RFC 5849 §3.6).
 pub(super) fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            out.push(char::from(*byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    let mut out = Vec::with_capacity(bytes.len());
+    oauth1::encode(&mut out, bytes);
+    out.into_iter().map(char::from).collect()
 }
 
 /// Every escape undone; what is no escape stays.

@@ -40,8 +40,8 @@ impl AsciiSet {
     }
 }
 
-/// Appends the bytes encoded once.
-pub(super) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Appends the bytes encoded once: everything but `A-Z a-z 0-9 - . _ ~` as `%XX` (RFC 5849 §3.6).
+pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     encode_with(out, bytes, b"%");
 }
 

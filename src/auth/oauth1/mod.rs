@@ -30,6 +30,7 @@ mod uri;
 mod tests;
 
 pub use base_string::base_string;
+pub use encoding::encode;
 pub use params::{ProtocolParameters, has_countable_query};
 pub use presented::{Presented, SignatureMethod, SignatureMethods, check};
 pub use problem::OauthProblem;

@@ -93,6 +93,12 @@ impl Name {
 }
 
 impl<'a> ProtocolParameters<'a> {
+    /// Whether a signed request has a parameter of this name (RFC 5849 §3.1).
+    #[must_use]
+    pub fn knows(name: &[u8]) -> bool {
+        Name::of(name).is_some()
+    }
+
     /// Reads what stands after the `OAuth ` scheme; never fails, a malformed piece is skipped.
     #[must_use]
     pub fn parse(credentials: &'a str) -> Self {

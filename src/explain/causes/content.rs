@@ -10,6 +10,10 @@ use super::{
     change::{Apply, Change},
     rewrite::Rewrite,
 };
+use crate::auth::oauth1::ProtocolParameters;
+
+/// Stands in the header and is not signed.
+const REALM: &str = "realm";
 
 /// More single parameters than this are not left out one by one.
 const MOST_PARAMETERS: usize = 32;
@@ -174,7 +178,7 @@ fn headers(credentials: &str) -> Vec<Change> {
             let fix =
                 format!("The header holds {name} twice, and the client signed the other one: send it once.");
             changes.push(Change::new("header_repeated", fix, without(at)));
-        } else if !KNOWN.contains(&name.as_str()) {
+        } else if name != REALM && !ProtocolParameters::knows(name.as_bytes()) {
             let fix = format!(
                 "The client did not sign {name}, which stands in its Authorization header: sign it or leave it out (a comma in quotes ends a parameter)."
             );
@@ -195,15 +199,3 @@ fn headers(credentials: &str) -> Vec<Change> {
 fn piece_name(piece: &str) -> String {
     piece.trim().split('=').next().unwrap_or_default().to_owned()
 }
-
-/// What belongs into the header, and the realm, which is not signed.
-const KNOWN: [&str; 8] = [
-    "oauth_consumer_key",
-    "oauth_nonce",
-    "oauth_signature",
-    "oauth_signature_method",
-    "oauth_timestamp",
-    "oauth_token",
-    "oauth_version",
-    "realm",
-];
