@@ -10,16 +10,13 @@ use crate::{
         secret::Secret,
         time::UnixTime,
     },
-    proxy::{authenticate::counts_as_bearer, locate::Destination},
+    proxy::{authenticate::by_bearer, locate::Destination},
     store::{
-        facts::Lookup,
+        facts::{Lookup, OPAQUE_MAX},
         grant::{CredentialKey, Fact},
         rows::{TokenRow, TokenType, UserRow},
     },
 };
-
-/// `oauth_token.token` is 32 characters wide; a longer value is a JWT or nothing.
-const OPAQUE_MAX: usize = 32;
 
 /// Tells about a bearer value and returns what the gate makes of it.
 pub(super) async fn tell(
@@ -46,26 +43,20 @@ pub(super) async fn tell(
         telling.chain.find("counts", "unknown: the store cannot be asked");
         return None;
     };
-    let counts = match &*fact {
-        Fact::Granted(grant) if grant.expires_at.is_some_and(|expiry| expiry <= now) => {
-            "no: token_expired".to_owned()
-        }
-        Fact::Granted(grant) if !counts_as_bearer(&telling.explainer.pipeline, grant, destination) => {
-            "no: integration_as_bearer_is_off".to_owned()
-        }
-        Fact::Granted(grant) => {
+    let expires_at = fact.grant().and_then(|grant| grant.expires_at);
+    let judged = by_bearer(&telling.explainer.pipeline, fact, destination, now);
+    let counts = match judged.grant() {
+        Some(grant) => {
             let id = grant.context.user_id().unwrap_or_default();
             format!("yes, {} {id}", grant.context.user_type().as_str())
         }
-        Fact::Refused(reason) => format!("no: {reason}"),
-        Fact::Oauth(_) | Fact::SessionExpired => "no: credential_kind".to_owned(),
+        None => format!("no: {}", judged.cause().unwrap_or_default()),
     };
     telling.chain.find("counts", counts);
-    if let Some(expiry) = fact.grant().and_then(|grant| grant.expires_at) {
+    if let Some(expiry) = expires_at {
         telling.chain.find("expires", relative(expiry, now));
     }
-    let is_expired = fact.grant().is_some_and(|grant| grant.expires_at.is_some_and(|expiry| expiry <= now));
-    (!is_expired).then_some(fact)
+    judged.into_fact()
 }
 
 async fn opaque(telling: &mut Telling<'_>, token: &[u8]) {

@@ -96,7 +96,7 @@ impl Authenticated {
         self.reading
     }
 
-    pub(super) fn into_fact(self) -> Option<Arc<Fact>> {
+    pub(crate) fn into_fact(self) -> Option<Arc<Fact>> {
         self.fact
     }
 }
@@ -170,16 +170,26 @@ fn bearer(
 ) -> Result<Authenticated, Stop> {
     let key = CredentialKey::bearer(token.as_bytes());
     let fact = fact(pipeline, key, known, || Lookup::Bearer(Secret::new(token.as_bytes().to_vec())))?;
+    Ok(by_bearer(pipeline, fact, destination, now))
+}
+
+/// Whom a bearer token proves, by its fact, at this time and place; a guest with the cause, if nobody.
+pub(crate) fn by_bearer(
+    pipeline: &Pipeline,
+    fact: Arc<Fact>,
+    destination: &Destination<'_>,
+    now: UnixTime,
+) -> Authenticated {
     if let Fact::Granted(grant) = &*fact
         && !counts_as_bearer(pipeline, grant, destination)
     {
-        return Ok(Authenticated::guest(Some("integration_as_bearer_is_off")));
+        return Authenticated::guest(Some("integration_as_bearer_is_off"));
     }
-    Ok(Authenticated::by_fact(fact, now, "token_expired"))
+    Authenticated::by_fact(fact, now, "token_expired")
 }
 
 /// Magento reads `oauth/consumer/enable_integration_as_bearer` at the scope of the store that is asked for.
-pub(crate) fn counts_as_bearer(pipeline: &Pipeline, grant: &Grant, destination: &Destination<'_>) -> bool {
+fn counts_as_bearer(pipeline: &Pipeline, grant: &Grant, destination: &Destination<'_>) -> bool {
     match grant.context.user_type() {
         UserType::Integration => {
             pipeline.facts.settings().current().integration_as_bearer.in_store(destination.store())

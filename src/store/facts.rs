@@ -25,7 +25,7 @@ use super::{
 use crate::auth::{identity::UserType, secret::Secret, session::SessionId};
 
 /// `oauth_token.token` is 32 characters wide: a longer value cannot be a row, and costs no query.
-const OPAQUE_MAX: usize = 32;
+pub const OPAQUE_MAX: usize = 32;
 
 /// A credential to look up.
 #[derive(Debug)]
