@@ -51,6 +51,11 @@ pub(super) fn naming_file(error: StoreError, path: PathBuf) -> StoreError {
     if is_foreign { StoreError::NotADatabase { path } } else { error }
 }
 
+/// Whether another connection was in the way.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(SQLITE_BUSY | SQLITE_LOCKED))
+}
+
 /// The primary result code of a SQLite error, which is the low byte of the extended one.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let error = error.as_database_error()?.try_downcast_ref::<SqliteError>()?;

@@ -3,7 +3,10 @@
 //! Opening proves that the file is there, is a database and has exactly the schema that this version knows, so that a
 //! wrong path fails at start and not at the first request. It never creates or changes anything.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     ConnectOptions, SqlitePool,
@@ -11,7 +14,7 @@ use sqlx::{
 };
 
 use super::{
-    failure::naming_file,
+    failure::{is_locked, naming_file},
     location::Location,
     migrate::{self, MigrationReport},
 };
@@ -23,6 +26,9 @@ const CONNECTIONS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a statement waits for another writer; shorter than the wait for a connection, so that the cause shows.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Between two attempts to change the journal mode.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Magento's tables in a database of our own.
 #[derive(Debug, Clone)]
@@ -93,12 +99,25 @@ impl SqlStore {
     }
 
     async fn migrate_file(path: &Path) -> Result<MigrationReport, StoreError> {
-        // The journal mode is a property of the file. Readers and the one writer do not block each other in WAL mode.
-        let options = connect_options().filename(path).journal_mode(SqliteJournalMode::Wal);
-        let pool = pool_options().max_connections(1).connect_with(options).await?;
+        let pool = writing_pool(path).await?;
         let report = migrate::run(&pool).await;
         pool.close().await;
         report
+    }
+}
+
+/// A pool of one connection to a file in WAL mode, in which readers and the one writer do not block each other. The mode is
+/// a property of the file; of two processes that change it at once, SQLite tells one "locked" without the usual wait.
+async fn writing_pool(path: &Path) -> Result<SqlitePool, StoreError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let options = connect_options().filename(path).journal_mode(SqliteJournalMode::Wal);
+        match pool_options().max_connections(1).connect_with(options).await {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            connected => return Ok(connected?),
+        }
     }
 }
 
