@@ -6,6 +6,7 @@
 //!   ACL allows. No socket, database, clock or log line.
 //! - [`clock`], [`config`], [`metrics`]: the time, the settings, the figures.
 //! - [`store`], [`reply`], [`logging`]: the facts, the refusals as a client sees them, the log.
+//! - [`service`]: what can be done with credentials: issue, revoke, grant, rotate, in Magento's words.
 //! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener; [`import`]: the rules out of an
 //!   installation's files.
 //! - [`explain`]: why a request passes or fails, told by the same pipeline.
@@ -23,4 +24,5 @@ pub mod metrics;
 pub mod proxy;
 pub mod reply;
 pub mod server;
+pub mod service;
 pub mod store;

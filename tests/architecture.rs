@@ -17,10 +17,11 @@ use std::{
 };
 
 /// Bottom up. A module may use any module of an earlier line.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["auth"],
     &["clock", "config", "metrics"],
     &["store", "reply", "logging"],
+    &["service"],
     &["proxy", "token", "admin", "jobs", "import"],
     &["explain"],
     &["server"],

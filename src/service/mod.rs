@@ -1,0 +1,10 @@
+//! What can be done with credentials: Magento's services, one internal interface for endpoints, command line and jobs.
+//!
+//! A service checks what it is given, changes the store in one transaction, tells the [`audit`] and answers, or refuses in
+//! Magento's words ([`ServiceError`], `MAGENTO_AUTH` section 5). It knows no HTTP and no command line. Whatever it needs
+//! besides the store (time, keys, settings) it is given.
+
+pub mod audit;
+mod error;
+
+pub use error::ServiceError;
