@@ -4,7 +4,7 @@
 //! `inject` has no figure of its own, because what it takes can only come from the stages before it; `forward` applies what
 //! it made.
 
-use std::{hint::black_box, net::Ipv4Addr, path::Path};
+use std::{hint::black_box, net::Ipv4Addr, path::Path, sync::Arc};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, header::AUTHORIZATION, request::Parts};
@@ -17,6 +17,7 @@ use portcullis::{
     clock::Clock,
     config::Config,
     proxy::{
+        engine::Shared,
         forward::{Credentials, ForwardRules},
         nonce_use::NonceUse,
         peer::{Peer, TrustedProxies},
@@ -39,7 +40,8 @@ const SYNC_AFTER: u64 = 10_000;
 
 /// A gate that only decides.
 struct Gate {
-    app: App,
+    _app: App,
+    shared: Arc<Shared>,
     runtime: Runtime,
     peer: Peer,
     now: UnixTime,
@@ -53,22 +55,21 @@ impl Gate {
         }
         let config = Config::from_toml(&configuration(journal), folder).expect("the configuration is valid");
         let now = Clock::system().now();
-        let app = runtime.block_on(async {
+        let (app, shared) = runtime.block_on(async {
             let app = App::build(config, Clock::system()).await.expect("the gate is built");
             callers::seed(app.store(), now).await;
-            app.pipeline()
-                .reference
-                .refresh(app.store(), &app.pipeline().facts.settings().current())
-                .await
-                .expect("the tables are read");
-            app
+            let shared = app.shared();
+            let settings = shared.facts.settings().current().clone();
+            let refreshed = shared.pipeline.reference.refresh(app.store(), &settings).await;
+            refreshed.expect("the tables are read");
+            (app, shared)
         });
         let peer = Peer::new(Ipv4Addr::LOCALHOST.into(), &TrustedProxies::default(), false);
-        Self { app, runtime, peer, now }
+        Self { _app: app, shared, runtime, peer, now }
     }
 
     fn pipeline(&self) -> &Pipeline {
-        self.app.pipeline()
+        &self.shared.pipeline
     }
 
     fn decide(&self, head: &Parts) -> Step {

@@ -42,6 +42,13 @@ pub struct ShadowLabel {
     pub reason: &'static str,
 }
 
+/// The labels of a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReloadLabel {
+    /// `taken_up` or `refused`.
+    pub result: &'static str,
+}
+
 /// Every figure of one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -72,6 +79,12 @@ pub struct Metrics {
     pub nonces: Gauge,
     /// 1 while the store answers.
     pub store_up: Gauge,
+    /// Reloads of the configuration by their result.
+    pub reloads: Family<ReloadLabel, Counter>,
+    /// 1 where the last reload was taken up, or none was tried; 0 where it was refused.
+    pub reload_ok: Gauge,
+    /// When the configuration in force was taken up, in seconds since 1970.
+    pub reloaded_at: Gauge,
     /// Access log lines dropped because the log could not keep up.
     pub log_lines_dropped: Gauge,
 }
@@ -102,6 +115,9 @@ impl Metrics {
             cached_refusals: Gauge::default(),
             nonces: Gauge::default(),
             store_up: Gauge::default(),
+            reloads: Family::default(),
+            reload_ok: Gauge::default(),
+            reloaded_at: Gauge::default(),
             log_lines_dropped: Gauge::default(),
         };
         metrics.register_decisions();
@@ -141,6 +157,11 @@ impl Metrics {
         registry.register("cache_refusals", "Cached facts that let nobody in", self.cached_refusals.clone());
         registry.register("nonce_store_entries", "Live nonces", self.nonces.clone());
         registry.register("store_up", "1 while the store answers", self.store_up.clone());
+        let ok = "1 where the last reload was taken up, 0 where it was refused";
+        registry.register("config_last_reload_successful", ok, self.reload_ok.clone());
+        let at = "When the configuration in force was taken up";
+        registry.register("config_last_reload_success_timestamp_seconds", at, self.reloaded_at.clone());
+        registry.register("config_reloads", "Reloads by result", self.reloads.clone());
         let dropped = "Access log lines dropped because the log could not keep up";
         registry.register("access_log_dropped", dropped, self.log_lines_dropped.clone());
     }

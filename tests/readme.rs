@@ -122,6 +122,18 @@ fn the_table_of_settings_names_every_setting_in_order() {
 }
 
 #[test]
+fn the_settings_that_a_reload_takes_up_are_listed() {
+    let (_, list) = section("### Reload").split_once("These can be taken up").unwrap();
+    let (list, _) = list.split_once("\n- ").unwrap();
+    let listed: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+    let folder = folder();
+    for key in smallest(&folder).effective().iter().map(|setting| setting.key) {
+        let is_listed = listed.iter().any(|name| key == *name || key.starts_with(&format!("{name}.")));
+        assert_eq!(is_listed, portcullis::config::is_live(key), "{key}");
+    }
+}
+
+#[test]
 fn every_reason_is_explained_and_none_invented() {
     let mut known = reasons("auth/rejection.rs");
     known.extend(reasons("auth/oauth1/problem.rs"));

@@ -21,7 +21,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::{metrics::Metrics, store::reference::ReferenceTables};
+use crate::{metrics::Metrics, store::reference::Reference};
 
 /// No page takes longer.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +33,8 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Brings the gauges up to date; called before each page of figures.
     pub measure: Arc<dyn Fn() + Send + Sync>,
-    /// For readiness and ACL lists.
-    pub reference: Arc<ReferenceTables>,
+    /// The tables in force, for readiness and ACL lists.
+    pub reference: Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync>,
     /// False once the gate drains.
     pub accepts: Arc<AtomicBool>,
 }
@@ -68,7 +68,7 @@ pub async fn serve(
 async fn ready(State(state): State<AdminState>) -> (StatusCode, &'static str) {
     if !state.accepts.load(Ordering::Acquire) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else if state.reference.current().is_none() {
+    } else if (state.reference)().is_none() {
         (StatusCode::SERVICE_UNAVAILABLE, "the store has not been read yet\n")
     } else {
         (StatusCode::OK, "ready\n")
@@ -83,7 +83,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 
 /// The list behind an `Acl-Digest` header.
 async fn acl_list(State(state): State<AdminState>, Path(digest): Path<String>) -> Response {
-    let reference = state.reference.current();
+    let reference = (state.reference)();
     match reference.as_ref().and_then(|reference| reference.long_list(&digest)) {
         Some(list) => list.to_owned().into_response(),
         None => (StatusCode::NOT_FOUND, "no role has this list\n").into_response(),

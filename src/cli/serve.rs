@@ -10,12 +10,15 @@ use crate::{
     server::App,
 };
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; takes up changes on SIGHUP and when files change.
 pub(super) fn serve(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(args)?;
     start_log(&config)?;
     runtime()?.block_on(async {
         let app = App::build(config, Clock::system()).await.map_err(Failure::config)?;
+        let path = args.config.clone();
+        let load = move || Config::load(path.as_deref(), config::environment());
+        tokio::spawn(app.reloader().clone().follow(load));
         app.run(stopped()).await.map_err(Failure::runtime)
     })
 }

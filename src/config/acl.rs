@@ -46,6 +46,23 @@ pub struct AclFiles {
     pub routes: PathBuf,
 }
 
+impl AclMode {
+    /// The rules' files, where there are rules.
+    #[must_use]
+    pub const fn files(&self) -> Option<&AclFiles> {
+        match self {
+            Self::Enforce(files) | Self::Report(files) | Self::Shadow(files) => Some(files),
+            Self::Off => None,
+        }
+    }
+}
+
+impl AclFiles {
+    pub(super) fn paths(&self) -> [PathBuf; 2] {
+        [self.tree.clone(), self.routes.clone()]
+    }
+}
+
 /// How permissions are checked.
 #[derive(Debug, Clone)]
 pub struct Acl {

@@ -13,6 +13,7 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// Takes `crypt/key` from the file; a mistake is noted and names the file, never its content.
 pub(super) fn take_crypt_key(report: &mut Report, path: &Path) -> Option<Secret<String>> {
+    report.has_read(path);
     let reason = match read_bounded(path, MAX_FILE).map(Secret::new) {
         Err(error) => format!("cannot read {}: {error}; name a readable file", path.display()),
         Ok(text) => match crypt_key(text.expose()) {

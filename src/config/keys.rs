@@ -76,6 +76,7 @@ pub(super) const KEYS: &[&str] = &[
     "log.level",
     "log.format",
     "log.access",
+    "reload.watch",
 ];
 
 /// Names longer than this are not compared: a suggestion for them would be noise.

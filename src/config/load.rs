@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    acl::{Acl, AclMode},
+    acl::{Acl, AclFiles, AclMode},
     cache::Cache,
     finding::{ConfigErrors, Finding, Source},
     forms::Forms,
@@ -18,6 +18,7 @@ use super::{
     nonces::Nonces,
     oauth::Oauth,
     raw::Raw,
+    reload::Reload,
     replies::Replies,
     report::{Report, Setting},
     scope::Scope,
@@ -61,6 +62,9 @@ pub struct Config {
     pub forms: Forms,
     /// What is logged.
     pub log: Log,
+    /// When a change is taken up.
+    pub reload: Reload,
+    files: Vec<PathBuf>,
     settings: Vec<Setting>,
     warnings: Vec<Finding>,
 }
@@ -107,6 +111,12 @@ impl Config {
         &self.settings
     }
 
+    /// The files that this configuration was read from: its own, those of its secrets, those of the ACL.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// What an operator should know about settings that are allowed.
     #[must_use]
     pub fn warnings(&self) -> &[Finding] {
@@ -132,46 +142,36 @@ impl Config {
             errors.push(Finding { source: home.clone(), key: String::new(), text });
             Raw::default()
         });
-        Self::parse(raw, Report::new(figment, home, base, errors))
+        let own = file.map(|(path, _)| path.to_owned());
+        let mut config = Self::parse(raw, Report::new(figment, home, base, errors))?;
+        config.files.extend(own.filter(|path| path != Path::new(TEXT)));
+        Ok(config)
     }
 
     fn parse(raw: Raw, mut report: Report) -> Result<Self, ConfigErrors> {
         let noted = &mut report;
-        let Raw {
-            replies,
-            listen,
-            upstream,
-            store,
-            magento,
-            oauth,
-            nonces,
-            cache,
-            sessions,
-            scope,
-            acl,
-            headers,
-            forms,
-            log,
-        } = raw;
-        let replies = noted.take("replies", replies, Replies::Magento);
-        let listen = Listen::parse(listen, noted);
-        let upstream = Upstream::parse(upstream, noted);
-        let store = Store::parse(store, noted);
-        let magento = Magento::parse(magento, store.as_ref(), noted);
+        let replies = noted.take("replies", raw.replies, Replies::Magento);
+        let listen = Listen::parse(raw.listen, noted);
+        let upstream = Upstream::parse(raw.upstream, noted);
+        let store = Store::parse(raw.store, noted);
+        let magento = Magento::parse(raw.magento, store.as_ref(), noted);
         let credentials = upstream.as_ref().map_or(Credentials::Strip, |upstream| upstream.credentials);
         let version = magento.as_ref().map_or(MagentoVersion::V246, |magento| magento.version);
-        let oauth = Oauth::parse(oauth, (credentials, version), noted);
-        let nonces = Nonces::parse(nonces, noted);
-        let cache = Cache::parse(cache, noted);
-        let sessions = Sessions::parse(sessions, noted);
-        let scope = Scope::parse(scope, noted);
-        let acl = Acl::parse(acl, scope.authenticate, noted);
-        let headers = Headers::parse(headers, noted);
-        let forms = Forms::parse(forms, noted);
-        let log = Log::parse(log, noted);
+        let oauth = Oauth::parse(raw.oauth, (credentials, version), noted);
+        let nonces = Nonces::parse(raw.nonces, noted);
+        let cache = Cache::parse(raw.cache, noted);
+        let sessions = Sessions::parse(raw.sessions, noted);
+        let scope = Scope::parse(raw.scope, noted);
+        let acl = Acl::parse(raw.acl, scope.authenticate, noted);
+        let headers = Headers::parse(raw.headers, noted);
+        let forms = Forms::parse(raw.forms, noted);
+        let log = Log::parse(raw.log, noted);
+        let reload = Reload::parse(raw.reload, noted);
         check_proof(upstream.as_ref(), &headers, noted);
         check_shadow(acl.as_ref(), credentials, noted);
 
+        let mut files = report.files().to_vec();
+        files.extend(acl.iter().filter_map(|acl| acl.mode.files()).flat_map(AclFiles::paths));
         let (settings, warnings) = report.close()?;
         let (Some(upstream), Some(store), Some(magento), Some(acl)) = (upstream, store, magento, acl) else {
             // A part is missing only when its mistake was noted; should that ever fail, nothing starts.
@@ -192,6 +192,8 @@ impl Config {
             headers,
             forms,
             log,
+            reload,
+            files,
             settings,
             warnings,
         })

@@ -45,6 +45,7 @@ pub(super) struct Raw {
     pub(super) headers: RawHeaders,
     pub(super) forms: RawForms,
     pub(super) log: RawLog,
+    pub(super) reload: RawReload,
 }
 
 /// `[listen]` as written.
@@ -200,4 +201,11 @@ pub(super) struct RawLog {
     pub(super) level: Lenient<String>,
     pub(super) format: Lenient<LogFormat>,
     pub(super) access: Lenient<String>,
+}
+
+/// `[reload]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawReload {
+    pub(super) watch: Lenient<bool>,
 }

@@ -35,6 +35,7 @@ pub(super) struct Report {
     sources: Figment,
     home: Source,
     base: PathBuf,
+    files: Vec<PathBuf>,
     settings: Vec<Setting>,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
@@ -43,7 +44,7 @@ pub(super) struct Report {
 impl Report {
     /// A report over gathered sources; `home` is where a missing setting belongs, `base` where relative paths start.
     pub(super) const fn new(sources: Figment, home: Source, base: PathBuf, errors: Vec<Finding>) -> Self {
-        Self { sources, home, base, settings: Vec::new(), errors, warnings: Vec::new() }
+        Self { sources, home, base, files: Vec::new(), settings: Vec::new(), errors, warnings: Vec::new() }
     }
 
     /// The setting, or its default when it is absent or wrong.
@@ -138,6 +139,16 @@ impl Report {
     /// Notes what an operator should know about a setting that is allowed.
     pub(super) fn warn(&mut self, key: &str, text: impl Into<String>) {
         self.warnings.push(Finding { source: self.place_of(key), key: key.to_owned(), text: text.into() });
+    }
+
+    /// Notes that a setting's value was read from a file, which may change.
+    pub(super) fn has_read(&mut self, path: &Path) {
+        self.files.push(path.to_owned());
+    }
+
+    /// The files that were read besides the configuration itself.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Whether a mistake was noted in a setting.

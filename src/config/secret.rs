@@ -36,6 +36,7 @@ pub(super) fn take(
 
 /// Reads a secret from its file, less one trailing newline, which editors add.
 fn read(report: &mut Report, key: &'static str, path: &Path) -> Option<Secret<String>> {
+    report.has_read(path);
     let text = match read_bounded(path, MAX_SECRET_FILE) {
         Ok(text) => Secret::new(text),
         Err(error) => {

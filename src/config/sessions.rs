@@ -53,6 +53,14 @@ impl Words for HandlerWord {
 }
 
 impl Sessions {
+    /// Where Redis is, with its password.
+    pub(super) const fn redis_url(&self) -> Option<&Secret<String>> {
+        match &self.storage {
+            Some(SessionStorage::Redis(url)) => Some(url),
+            Some(SessionStorage::Files(_)) | None => None,
+        }
+    }
+
     pub(super) fn parse(raw: RawSessions, report: &mut Report) -> Self {
         let RawSessions { handler, path, redis_url, redis_url_file, cookie, ttl, lifetime, admin } = raw;
         let handler = report.take("sessions.handler", handler, HandlerWord::Off);

@@ -106,6 +106,10 @@ impl Upstream {
 }
 
 impl Proof {
+    pub(super) const fn secret(&self) -> &Secret<String> {
+        &self.secret
+    }
+
     fn parse(raw: RawProof, report: &mut Report) -> Option<Self> {
         let RawProof { header, secret, secret_file } = raw;
         let has_header = header.is_written();

@@ -5,13 +5,18 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
     chores::{self, Chores},
     error::BuildError,
     listener,
+    reload::{Kept, Reloader},
     wire::{self, Files},
 };
 use crate::{
@@ -23,14 +28,13 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
-        pipeline::Pipeline,
         reserved::{BadPrefix, HeaderNames},
     },
     store::{
         cache::FactCache,
         facts::Facts,
         nonces::{NonceStore, Recovery},
-        reference::ReferenceTables,
+        reference::{Reference, ReferenceTables},
         settings::InForce,
         sql::SqlStore,
     },
@@ -45,8 +49,8 @@ pub struct App {
     pub(super) admin_listener: TcpListener,
     pub(super) admin: AdminState,
     pub(super) accepts: Arc<AtomicBool>,
-    pub(super) shared: Arc<Shared>,
     pub(super) chores: Chores,
+    pub(super) reloader: Reloader,
     /// Flushes the access log when the gate is gone.
     pub(super) _log_guard: Option<WorkerGuard>,
 }
@@ -59,6 +63,7 @@ impl App {
     /// Whatever would keep the gate from serving, by the setting that names it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
+        let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let settings = wire::settings(&config);
         let judge = wire::judge(&config, &settings)?;
         let store = wire::open_store(&config, &judge.encryptor).await?;
@@ -72,40 +77,32 @@ impl App {
         let sources = (store.clone(), wire::sessions(&config)?);
         let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
         let (access_log, log_guard) = access_log(&config)?;
-        let names = HeaderNames::with_prefix(&config.headers.prefix)?;
 
         let listeners = bind_proxy(&config)?;
         let proxy_address = first_address(&listeners, config.listen.proxy)?;
         let admin_listener = bind_admin(config.listen.admin).await?;
         let admin_address = admin_listener.local_addr()?;
-        let chores = Chores {
-            store,
-            settings,
-            facts: facts.clone(),
-            reference: Arc::clone(&reference),
+        let measure = measure(&metrics, &facts, &nonces, &access_log);
+        let kept = Kept {
             nonces: Arc::clone(&nonces),
-            metrics: Arc::clone(&metrics),
+            forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
+            connections: Arc::new(Semaphore::new(config.listen.max_connections)),
             clock: clock.clone(),
-            refresh_interval: wire::refresh_interval(&config),
+            metrics: Arc::clone(&metrics),
+            access_log,
         };
+        let shared = kept.shared(&config, (files.routes, names), (facts, reference));
+        let refresh_interval = wire::refresh_interval(&config);
+        let reloader = Reloader::new(config, kept, shared);
+        let rules = reloader.rules();
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
-            measure: measure(&metrics, &facts, &nonces, &access_log),
+            measure,
             metrics: Arc::clone(&metrics),
-            reference: Arc::clone(&reference),
+            reference: reference_in_force(rules.clone()),
             accepts: Arc::clone(&accepts),
         };
-        let shared = Arc::new(Shared {
-            settings: wire::workers(&config, &names),
-            pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
-            facts,
-            forward: wire::forward(&config),
-            forms: FormBudget::new(config.forms.budget, config.forms.max),
-            connections: Arc::new(Semaphore::new(config.listen.max_connections)),
-            clock,
-            metrics,
-            access_log,
-        });
+        let chores = Chores { store, rules, nonces, metrics, clock, refresh_interval };
         Ok(Self {
             proxy_address,
             admin_address,
@@ -113,8 +110,8 @@ impl App {
             admin_listener,
             admin,
             accepts,
-            shared,
             chores,
+            reloader,
             _log_guard: log_guard,
         })
     }
@@ -149,10 +146,16 @@ impl App {
         self.admin_address
     }
 
-    /// What decides about requests.
+    /// What requests are served by, the decisions in it.
     #[must_use]
-    pub fn pipeline(&self) -> &Pipeline {
-        &self.shared.pipeline
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.chores.rules.borrow())
+    }
+
+    /// What takes up a changed configuration while the gate runs.
+    #[must_use]
+    pub const fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// The store that the gate reads.
@@ -207,6 +210,12 @@ async fn bind_admin(address: SocketAddr) -> Result<TcpListener, BuildError> {
         address,
         source,
     })
+}
+
+fn reference_in_force(
+    rules: watch::Receiver<Arc<Shared>>,
+) -> Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync> {
+    Arc::new(move || rules.borrow().pipeline.reference.current().clone())
 }
 
 /// What brings the gauges up to date before they are shown.

@@ -7,9 +7,9 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use crate::{
     clock::Clock,
     metrics::Metrics,
+    proxy::engine::Shared,
     store::{
-        StoreError, facts::Facts, nonces::NonceStore, reference::ReferenceTables, settings::MagentoSettings,
-        sql::SqlStore,
+        StoreError, nonces::NonceStore, reference::ReferenceTables, settings::MagentoSettings, sql::SqlStore,
     },
 };
 
@@ -20,9 +20,7 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Chores {
     pub(super) store: SqlStore,
-    pub(super) settings: Arc<MagentoSettings>,
-    pub(super) facts: Facts,
-    pub(super) reference: Arc<ReferenceTables>,
+    pub(super) rules: watch::Receiver<Arc<Shared>>,
     pub(super) nonces: Arc<NonceStore>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
@@ -59,7 +57,7 @@ impl Chores {
             }
             Err(error) => {
                 self.metrics.store_up.set(0);
-                if was_up || self.reference.current().is_none() {
+                if was_up || self.rules.borrow().pipeline.reference.current().is_none() {
                     tracing::warn!(error = %error, "settings, stores, roles and rules cannot be read");
                 }
             }
@@ -68,12 +66,14 @@ impl Chores {
 
     /// What was judged by other settings is forgotten at once.
     async fn refresh(&self) -> Result<bool, StoreError> {
-        let changed = refresh_settings(&self.store, &self.settings).await?;
+        let shared = Arc::clone(&self.rules.borrow());
+        let facts = &shared.facts;
+        let changed = refresh_settings(&self.store, facts.settings()).await?;
         if changed {
-            self.facts.cache().invalidate_everyone();
+            facts.cache().invalidate_everyone();
         }
-        let settings = self.settings.current().clone();
-        Ok(self.reference.refresh(&self.store, &settings).await? || changed)
+        let settings = facts.settings().current().clone();
+        Ok(shared.pipeline.reference.refresh(&self.store, &settings).await? || changed)
     }
 
     async fn sync_nonces(self, mut drain: watch::Receiver<bool>) {

@@ -4,8 +4,23 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
+    config::ConfigErrors,
     store::{StoreError, nonces::NonceError, sessions::SessionStoreError},
 };
+
+/// Why a changed configuration is not taken up; what was in force still is.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// What it points to cannot be used.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// It changes what only a start can.
+    #[error("{} changed and needs a restart; restart, or take the change back", .0.join(", "))]
+    NeedsRestart(Vec<&'static str>),
+}
 
 /// What is wrong with the world that a configuration points to.
 #[derive(Debug, thiserror::Error)]

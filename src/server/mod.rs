@@ -8,10 +8,13 @@ mod app;
 mod chores;
 mod error;
 mod explainer;
+mod follow;
 mod listener;
+mod reload;
 mod run;
 mod wire;
 
 pub use app::App;
-pub use error::BuildError;
+pub use error::{BuildError, ReloadError};
+pub use reload::Reloader;
 pub(crate) use wire::Files;

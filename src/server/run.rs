@@ -29,7 +29,7 @@ impl App {
         }));
         let mut workers = Vec::with_capacity(self.listeners.len());
         for (number, listener) in self.listeners.into_iter().enumerate() {
-            workers.push(start_worker(number, listener, &self.shared, draining.clone())?);
+            workers.push(start_worker(number, listener, &self.chores.rules, draining.clone())?);
         }
         tracing::info!(proxy = %self.proxy_address, admin = %self.admin_address, workers = workers.len(), "serving");
 
@@ -53,15 +53,15 @@ impl App {
 fn start_worker(
     number: usize,
     socket: std::net::TcpListener,
-    shared: &Arc<Shared>,
+    rules: &watch::Receiver<Arc<Shared>>,
     draining: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
-    let shared = Arc::clone(shared);
+    let rules = rules.clone();
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async move {
             let listener = listener::adopt(socket)?;
-            Worker::new(shared).serve(listener, draining).await;
+            Worker::new(rules).serve(listener, draining).await;
             Ok(())
         })
     })

@@ -92,6 +92,12 @@ pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result
         let is_unnamed = matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_));
         if is_unnamed { BuildError::Open { url, source } } else { BuildError::Store(source) }
     })?;
+    check_key(&store, encryptor).await?;
+    Ok(store)
+}
+
+/// Makes sure that the store's secrets open with the configured key.
+pub(super) async fn check_key(store: &SqlStore, encryptor: &Encryptor) -> Result<(), BuildError> {
     let secrets = store.some_consumer_secrets().await?;
     let opened = secrets.iter().filter(|secret| encryptor.decrypt(secret.expose()).is_ok()).count();
     if opened == 0 && !secrets.is_empty() {
@@ -101,7 +107,7 @@ pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result
         let unreadable = secrets.len() - opened;
         tracing::warn!(unreadable, "consumer secrets do not decrypt; their integrations are refused");
     }
-    Ok(store)
+    Ok(())
 }
 
 /// The settings that Magento has too.

@@ -42,10 +42,22 @@ pub(super) enum Keeping {
     Session,
 }
 
+/// Which judge said it: facts of another one are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Epoch(u64);
+
+impl Epoch {
+    /// The epoch of the judge who follows.
+    pub(super) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// A fact and when it was learnt.
 #[derive(Debug, Clone)]
 struct Entry {
     fact: Arc<Fact>,
+    epoch: Epoch,
     fresh_until: Instant,
     /// The end of its use in an outage, which for a session comes before the cache drops it.
     usable_until: Instant,
@@ -87,10 +99,10 @@ impl FactCache {
         Self { settings, positive, negative, generations: Generations::default() }
     }
 
-    /// What is known of a credential.
+    /// What the judge of this epoch said of a credential.
     #[must_use]
-    pub fn get(&self, key: &CredentialKey) -> Cached {
-        if let Some(entry) = self.positive.get(key) {
+    pub(super) fn get(&self, key: &CredentialKey, epoch: Epoch) -> Cached {
+        if let Some(entry) = self.positive.get(key).filter(|entry| entry.epoch == epoch) {
             if !self.holds(&entry) {
                 return Cached::Missing;
             }
@@ -102,7 +114,9 @@ impl FactCache {
             };
         }
         match self.negative.get(key) {
-            Some(entry) if self.holds(&entry) && Instant::now() < entry.fresh_until => {
+            Some(entry)
+                if entry.epoch == epoch && self.holds(&entry) && Instant::now() < entry.fresh_until =>
+            {
                 Cached::Fresh(entry.fact)
             }
             Some(_) | None => Cached::Missing,
@@ -114,12 +128,12 @@ impl FactCache {
         self.generations.current()
     }
 
-    /// Keeps a fact whose lookup began at `generation`.
+    /// Keeps what the judge of this epoch said, whose lookup began at `generation`.
     pub(super) fn put(
         &self,
         key: CredentialKey,
         fact: Arc<Fact>,
-        (keeping, generation): (Keeping, Generation),
+        (keeping, generation, epoch): (Keeping, Generation, Epoch),
     ) {
         let CacheSettings { ttl, negative_ttl, session_ttl, max_stale, .. } = self.settings;
         let is_positive = fact.is_positive();
@@ -130,7 +144,7 @@ impl FactCache {
             (false, Keeping::Session) => negative_ttl.min(session_ttl),
         };
         let fresh_until = Instant::now() + ttl;
-        let entry = Entry { fact, fresh_until, usable_until: fresh_until + max_stale, generation };
+        let entry = Entry { fact, fresh_until, usable_until: fresh_until + max_stale, generation, epoch };
         if is_positive {
             self.positive.insert(key, entry);
         } else {

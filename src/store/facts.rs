@@ -14,7 +14,7 @@ use futures_util::{
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    cache::{Cached, FactCache, Keeping},
+    cache::{Cached, Epoch, FactCache, Keeping},
     error::StoreError,
     grant::{CredentialKey, Fact},
     judge::Judge,
@@ -94,9 +94,10 @@ pub struct LookupSettings {
 pub struct Facts(Arc<Inner>);
 
 struct Inner {
-    cache: FactCache,
+    cache: Arc<FactCache>,
+    epoch: Epoch,
     store: SqlStore,
-    sessions: Option<Sessions>,
+    sessions: Option<Arc<Sessions>>,
     judge: Judge,
     settings: LookupSettings,
     permits: Semaphore,
@@ -122,9 +123,10 @@ impl Facts {
         let (settings, runtime) = lookups;
         let permits = Semaphore::new(settings.max_concurrent);
         Self(Arc::new(Inner {
-            cache,
+            cache: Arc::new(cache),
+            epoch: Epoch::default(),
             store,
-            sessions,
+            sessions: sessions.map(Arc::new),
             judge,
             settings,
             permits,
@@ -133,10 +135,28 @@ impl Facts {
         }))
     }
 
+    /// Facts from the same places by another judge. The cache is the same one, so that whoever invalidates reaches both; what
+    /// the former judge said, or is about to say, is not believed.
+    #[must_use]
+    pub fn judged_anew(&self, judge: Judge) -> Self {
+        let Inner { cache, epoch, store, sessions, settings, runtime, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            cache: Arc::clone(cache),
+            epoch: epoch.next(),
+            store: store.clone(),
+            sessions: sessions.clone(),
+            judge,
+            settings: settings.clone(),
+            permits: Semaphore::new(settings.max_concurrent),
+            flights: DashMap::new(),
+            runtime: runtime.clone(),
+        }))
+    }
+
     /// What is known without asking anybody.
     #[must_use]
     pub fn cached(&self, key: &CredentialKey) -> Cached {
-        self.0.cache.get(key)
+        self.0.cache.get(key, self.0.epoch)
     }
 
     /// The cache, for invalidation and for its figures.
@@ -168,7 +188,7 @@ impl Facts {
     /// # Errors
     /// When the store cannot be asked and no proven fact may stand in for its answer.
     pub async fn resolve(&self, key: CredentialKey, lookup: Lookup) -> Result<Arc<Fact>, LookupFailed> {
-        let stale = match self.0.cache.get(&key) {
+        let stale = match self.0.cache.get(&key, self.0.epoch) {
             Cached::Fresh(fact) => return Ok(fact),
             Cached::Stale(fact) => Some(fact),
             Cached::Missing => None,
@@ -204,7 +224,7 @@ impl Inner {
         };
         let generation = self.cache.generation();
         let fact = Arc::new(self.ask_in_time(&lookup).await?);
-        self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation));
+        self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation, self.epoch));
         Ok(fact)
     }
 

@@ -146,6 +146,14 @@ impl ReferenceTables {
         Self { settings, current: ArcSwapOption::const_empty(), last: Mutex::new(None) }
     }
 
+    /// The same rows by other settings, without asking the store.
+    #[must_use]
+    pub fn rebuilt(&self, settings: ReferenceSettings) -> Self {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = last.as_ref().map(|read| Arc::new(Reference::build(&settings, read)));
+        Self { settings, current: ArcSwapOption::new(current), last: Mutex::new(last) }
+    }
+
     /// The tables, once they could be read.
     #[must_use]
     pub fn current(&self) -> Guard<Option<Arc<Reference>>> {

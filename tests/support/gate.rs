@@ -15,11 +15,11 @@ use portcullis::{
     auth::time::UnixTime,
     clock::Clock,
     config::Config,
-    server::{App, BuildError},
+    server::{App, BuildError, ReloadError, Reloader},
     store::sql::SqlStore,
 };
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::fixture;
 
@@ -35,6 +35,8 @@ pub(crate) struct Gate {
     pub(crate) admin: SocketAddr,
     pub(crate) folder: PathBuf,
     time: Arc<AtomicI64>,
+    reloader: Reloader,
+    runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
     _kept: Option<TempDir>,
@@ -165,13 +167,14 @@ impl Setup {
             let seeds = if is_fresh { Some((database, fixtures)) } else { None };
             runtime.unwrap().block_on(run(config, clock, seeds, (report, stopped)));
         });
-        let (proxy, admin) = reported.recv().expect("the gate reports")?;
-        Ok(Gate { proxy, admin, folder, time, stop: Some(stop), thread: Some(thread), _kept: kept })
+        let ((proxy, admin), reloader, runtime) = reported.recv().expect("the gate reports")?;
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Gate { proxy, admin, folder, time, reloader, runtime, stop, thread, _kept: kept })
     }
 }
 
-/// Where a gate listens: clients, operators.
-type Started = Result<(SocketAddr, SocketAddr), BuildError>;
+/// Where a gate listens (clients, operators), and what reloads it.
+type Started = Result<((SocketAddr, SocketAddr), Reloader, Handle), BuildError>;
 
 /// Builds and runs a gate; says where it listens, or why it does not.
 async fn run(
@@ -185,7 +188,8 @@ async fn run(
     }
     match App::build(config, clock).await {
         Ok(app) => {
-            report.send(Ok((app.proxy_address(), app.admin_address()))).unwrap();
+            let addresses = (app.proxy_address(), app.admin_address());
+            report.send(Ok((addresses, app.reloader().clone(), Handle::current()))).unwrap();
             let stop = async {
                 let _ = stopped.await;
             };
@@ -224,6 +228,12 @@ impl Gate {
     /// Sets the gate's clock.
     pub(crate) fn set_time(&self, seconds: i64) {
         self.time.store(seconds, Ordering::SeqCst);
+    }
+
+    /// Takes up the configuration of another set-up.
+    pub(crate) fn reload(&self, setup: &Setup) -> Result<(), ReloadError> {
+        let loaded = Config::from_toml(&setup.toml(), &self.folder);
+        self.runtime.block_on(self.reloader.take_up(loaded))
     }
 
     /// Runs a statement on the gate's database, beside the gate.

@@ -39,9 +39,9 @@ pub(super) struct Client {
 impl Client {
     /// A connection that counts against the limit as long as this lives.
     pub(super) fn new(worker: &Rc<Worker>, peer: Peer, permit: OwnedSemaphorePermit) -> Rc<Self> {
-        let settings = &worker.shared.settings;
-        let progress = Progress::start(settings.idle_timeout, settings.header_timeout);
-        worker.shared.metrics.connections.inc();
+        let shared = Arc::clone(&worker.service().shared);
+        let progress = Progress::start(shared.settings.idle_timeout, shared.settings.header_timeout);
+        shared.metrics.connections.inc();
         Rc::new(Self { worker: Rc::clone(worker), peer, progress, _permit: permit })
     }
 
@@ -61,7 +61,7 @@ impl Client {
             let exchange = exchange(Rc::clone(self), request);
             async move { Ok::<_, Infallible>(exchange.await) }
         });
-        let http = http(&self.worker.shared.settings);
+        let http = http(&self.worker.service().shared.settings);
         let mut connection =
             std::pin::pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
         let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&self.progress)));
@@ -98,14 +98,14 @@ impl Client {
         }
         tracing::debug!(error = %error, client = %self.peer.address, "request head refused");
         let refused = Decision { context: "guest", result: "refused", reason: "malformed_head" };
-        self.worker.shared.metrics.decisions.get_or_create(&refused).inc();
+        self.worker.service().shared.metrics.decisions.get_or_create(&refused).inc();
         true
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.worker.shared.metrics.connections.dec();
+        self.worker.service().shared.metrics.connections.dec();
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     pool::{ConnectError, Held},
     report::Report,
     upgrade,
-    worker::Worker,
+    worker::Service,
 };
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
@@ -37,20 +37,21 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// Answers one request.
 pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>) -> Response<Answer> {
-    let shared = &client.worker.shared;
+    let service = client.worker.service();
+    let shared = &service.shared;
     let now = shared.clock.now();
     let (head, body) = request.into_parts();
-    let mut report = Report::start(&client.worker, &head, &client.peer, now);
+    let mut report = Report::start(&service, &head, &client.peer, now);
     report.request_id = request_id(&head, &client.peer);
     let request_id = report.request_id.clone();
 
     let accept = head.headers.get(ACCEPT).cloned();
     let body = Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout);
     let trail = body.trail();
-    let inbound = Inbound { client: &client, now };
+    let inbound = Inbound { client: &client, service: &service, now };
     let mut response = match inbound.respond(head, body, &mut report).await {
         Ok(response) => response,
-        Err(rejection) => refuse(&client.worker, &rejection, accept.as_ref(), &mut report),
+        Err(rejection) => refuse(&service, &rejection, accept.as_ref(), &mut report),
     };
     response.headers_mut().insert(REQUEST_ID, request_id);
     report.status = response.status();
@@ -88,6 +89,7 @@ impl Content {
 /// A request between its head and its answer.
 struct Inbound<'a> {
     client: &'a Rc<Client>,
+    service: &'a Rc<Service>,
     now: UnixTime,
 }
 
@@ -98,18 +100,18 @@ impl Inbound<'_> {
         body: Relay,
         report: &mut Report,
     ) -> Result<Response<Content>, Rejection> {
-        let Client { worker, peer, .. } = &**self.client;
+        let (service, peer) = (self.service, &self.client.peer);
         let mut body = Body::Unread(body);
         let edits = self.decide(&head, &mut body, report).await?;
         report.decided();
 
         let upgrades = upgrade::is_websocket(&head).then(|| head.extensions.clone());
-        let mut head = worker.shared.forward.request(head, edits, peer);
+        let mut head = service.shared.forward.request(head, edits, peer);
         // After `Connection` was obeyed, which could have nominated it away.
         head.headers.insert(REQUEST_ID, report.request_id.clone());
         match upgrades {
-            Some(extensions) => upgrade::forward(self.client, head, extensions, report).await,
-            None => forward(worker, head, body.into_outgoing(), report).await,
+            Some(extensions) => upgrade::forward((self.client, service), head, extensions, report).await,
+            None => forward(service, head, body.into_outgoing(), report).await,
         }
     }
 
@@ -120,8 +122,7 @@ impl Inbound<'_> {
         body: &mut Body,
         report: &mut Report,
     ) -> Result<HeaderEdits, Rejection> {
-        let Client { worker, peer, .. } = &**self.client;
-        let shared = &worker.shared;
+        let (shared, peer) = (&self.service.shared, &self.client.peer);
         let mut facts = Vec::new();
         loop {
             let known = Known { facts: &facts, form: body.form() };
@@ -174,7 +175,7 @@ impl Body {
 }
 
 async fn forward(
-    worker: &Rc<Worker>,
+    service: &Rc<Service>,
     mut head: Parts,
     body: Outgoing,
     report: &mut Report,
@@ -189,8 +190,8 @@ async fn forward(
         }
         Outgoing::Empty | Outgoing::Whole(_) => None,
     };
-    let patience = worker.shared.settings.upstream.response_timeout;
-    let answered = answered_within(patience, trail.as_deref(), send(worker, head, body)).await;
+    let patience = service.shared.settings.upstream.response_timeout;
+    let answered = answered_within(patience, trail.as_deref(), send(service, head, body)).await;
     let (response, held) = answered.map_err(|rejection| match trail.map(|trail| trail.fate()) {
         Some(Fate::Failed(error)) => refused(error),
         Some(Fate::UnderWay | Fate::Complete) | None => rejection,
@@ -200,7 +201,7 @@ async fn forward(
         return Err(Rejection::UpstreamUnavailable);
     }
     report.upstream_answered();
-    Ok(worker.answer(response, Some(held)))
+    Ok(service.answer(response, Some(held)))
 }
 
 /// Waits for the upstream `patience` long from the moment at which it had everything that there was to have: a large body
@@ -224,7 +225,7 @@ async fn answered_within<T>(
     }
 }
 
-impl Worker {
+impl Service {
     /// Makes an upstream's answer fit to pass.
     pub(super) fn answer(&self, response: Response<Incoming>, held: Option<Held>) -> Response<Content> {
         let (mut head, body) = response.into_parts();
@@ -241,11 +242,11 @@ impl Worker {
 /// whatever it is; one that was written is sent again only if it is idempotent and has no body, and only before any byte
 /// of an answer.
 async fn send(
-    worker: &Rc<Worker>,
+    service: &Rc<Service>,
     head: Parts,
     body: Outgoing,
 ) -> Result<(Response<Incoming>, Held), Rejection> {
-    let mut held = worker.pool.acquire().await.map_err(|error| unreachable_upstream(&error))?;
+    let mut held = service.pool.acquire().await.map_err(|error| unreachable_upstream(&error))?;
     let spare = (held.is_reused && may_repeat(&head, &body)).then(|| head.clone());
     let error = match attempt(&mut held, Request::from_parts(head, body)).await {
         Ok(response) => return Ok((response, held)),
@@ -260,7 +261,7 @@ async fn send(
         }
     };
     drop(held);
-    let mut held = worker.pool.connect().await.map_err(|error| unreachable_upstream(&error))?;
+    let mut held = service.pool.connect().await.map_err(|error| unreachable_upstream(&error))?;
     let response = attempt(&mut held, unsent).await.map_err(|_error| Rejection::UpstreamUnavailable)?;
     Ok((response, held))
 }
@@ -292,13 +293,13 @@ pub(super) fn unreachable_upstream(error: &ConnectError) -> Rejection {
 }
 
 fn refuse(
-    worker: &Worker,
+    service: &Service,
     rejection: &Rejection,
     accept: Option<&HeaderValue>,
     report: &mut Report,
 ) -> Response<Content> {
     report.refused(rejection);
-    worker.shared.settings.replies.refuse(rejection, accept).map(Content::Own)
+    service.shared.settings.replies.refuse(rejection, accept).map(Content::Own)
 }
 
 /// The id to go by: a trusted proxy's if it is short and plain, else a new one that sorts by time.

@@ -23,7 +23,7 @@ use tokio::{
 use super::body::Outgoing;
 
 /// Where the upstream is and how its connections are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// `host:port`, resolved at each connect.
     pub address: String,

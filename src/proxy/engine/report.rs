@@ -6,7 +6,7 @@ use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use http::{HeaderValue, StatusCode, request::Parts};
 
-use super::{body::Ended, worker::Worker};
+use super::{body::Ended, worker::Service};
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
     metrics::{Decision, ReadingLabel, ShadowLabel},
@@ -23,7 +23,7 @@ const CLIENT_GONE: u16 = 499;
 
 /// The story of one request.
 pub(super) struct Report {
-    worker: Rc<Worker>,
+    service: Rc<Service>,
     pub(super) request_id: HeaderValue,
     pub(super) status: StatusCode,
     /// Kept only where a line will be written.
@@ -45,8 +45,8 @@ struct Line0 {
 }
 
 impl Report {
-    pub(super) fn start(worker: &Rc<Worker>, head: &Parts, peer: &Peer, now: UnixTime) -> Self {
-        let shared = &worker.shared;
+    pub(super) fn start(service: &Rc<Service>, head: &Parts, peer: &Peer, now: UnixTime) -> Self {
+        let shared = &service.shared;
         shared.metrics.in_flight.inc();
         let line = shared.access_log.is_on().then(|| Line0 {
             time: now,
@@ -55,7 +55,7 @@ impl Report {
             path: head.uri.path().to_owned(),
         });
         Self {
-            worker: Rc::clone(worker),
+            service: Rc::clone(service),
             request_id: HeaderValue::from_static(""),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST),
             line,
@@ -90,7 +90,7 @@ impl Report {
     }
 
     fn count(&self) {
-        let metrics = &self.worker.shared.metrics;
+        let metrics = &self.service.shared.metrics;
         metrics.in_flight.dec();
         let decision = Decision {
             context: self.notes.user_type.as_str(),
@@ -118,9 +118,9 @@ impl Report {
         };
         let agreement = verdict.compare(self.status);
         let label = ShadowLabel { outcome: agreement.as_str(), reason: verdict.reason() };
-        self.worker.shared.metrics.shadow.get_or_create(&label).inc();
+        self.service.shared.metrics.shadow.get_or_create(&label).inc();
         let differs = matches!(agreement, Agreement::OnlyGate | Agreement::OnlyUpstream);
-        if differs && self.worker.sampler.is_due(verdict.reason()) {
+        if differs && self.service.sampler.is_due(verdict.reason()) {
             tracing::info!(
                 outcome = agreement.as_str(),
                 reason = verdict.reason(),
@@ -163,7 +163,7 @@ impl Report {
             upstream_ms: self.upstream_answered.map(|answered| milliseconds(decided, answered)),
             total_ms: milliseconds(self.began, now),
         };
-        self.worker.shared.access_log.write(&line);
+        self.service.shared.access_log.write(&line);
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     connection::Client,
     exchange::{Content, unreachable_upstream},
     report::Report,
+    worker::Service,
 };
 use crate::auth::rejection::Rejection;
 
@@ -36,34 +37,33 @@ pub(super) fn is_websocket(head: &Parts) -> bool {
 
 /// Forwards an upgrade; the tie lives on after the answer and counts as the client's connection.
 pub(super) async fn forward(
-    client: &Rc<Client>,
+    (client, service): (&Rc<Client>, &Service),
     mut head: Parts,
     mut extensions: Extensions,
     report: &mut Report,
 ) -> Result<Response<Content>, Rejection> {
-    let worker = &client.worker;
     let near = extensions.remove::<OnUpgrade>();
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    let socket = worker.pool.open_socket().await.map_err(|error| unreachable_upstream(&error))?;
+    let socket = service.pool.open_socket().await.map_err(|error| unreachable_upstream(&error))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(socket)).await.map_err(|_| Rejection::UpstreamUnavailable)?;
     tokio::task::spawn_local(async move {
         let _ = connection.with_upgrades().await;
     });
     let request = Request::from_parts(head, Outgoing::Empty);
-    let timeout = worker.shared.settings.upstream.response_timeout;
+    let timeout = service.shared.settings.upstream.response_timeout;
     let mut response = tokio::time::timeout(timeout, sender.send_request(request))
         .await
         .map_err(|_elapsed| Rejection::UpstreamTimeout)?
         .map_err(|_error| Rejection::UpstreamUnavailable)?;
     report.upstream_answered();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(worker.answer(response, None));
+        return Ok(service.answer(response, None));
     }
     let far = hyper::upgrade::on(&mut response);
     let protocol = response.headers().get(UPGRADE).cloned();
-    let mut answer = worker.answer(response, None);
+    let mut answer = service.answer(response, None);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     if let Some(protocol) = protocol {
         answer.headers_mut().insert(UPGRADE, protocol);

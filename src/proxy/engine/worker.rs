@@ -1,6 +1,16 @@
 //! One worker: accepting connections until the gate drains, then waiting for what is under way.
+//!
+//! What decides and forwards is a [`Service`], which a reload replaces. A request keeps the one that it began with; limits
+//! of a connection are those that were in force when it was accepted.
 
-use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -64,7 +74,7 @@ pub struct Shared {
     /// Limits.
     pub settings: WorkerSettings,
     /// Room for form bodies.
-    pub forms: FormBudget,
+    pub forms: Arc<FormBudget>,
     /// Room for connections.
     pub connections: Arc<Semaphore>,
     /// The time.
@@ -75,21 +85,57 @@ pub struct Shared {
     pub access_log: AccessLog,
 }
 
-/// One worker's own things: its upstream connections and how much it has under way.
+/// What one worker serves requests by: the rules that all share, and upstream connections of its own.
 #[derive(Debug)]
-pub struct Worker {
+pub(super) struct Service {
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Rc<Pool>,
-    pub(super) sampler: Sampler,
+    pub(super) sampler: Rc<Sampler>,
+}
+
+/// One worker's own things: what it serves by and how much it has under way.
+#[derive(Debug)]
+pub struct Worker {
+    service: RefCell<Rc<Service>>,
+    rules: RefCell<watch::Receiver<Arc<Shared>>>,
     open: Cell<usize>,
 }
 
 impl Worker {
-    /// A worker without connections.
+    /// A worker without connections, which serves by whatever the channel holds.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Rc<Self> {
+    pub fn new(mut rules: watch::Receiver<Arc<Shared>>) -> Rc<Self> {
+        let shared = Arc::clone(&rules.borrow_and_update());
         let pool = Rc::new(Pool::new(shared.settings.upstream.clone()));
-        Rc::new(Self { shared, pool, sampler: Sampler::default(), open: Cell::new(0) })
+        let service = Service { shared, pool, sampler: Rc::default() };
+        Rc::new(Self {
+            service: RefCell::new(Rc::new(service)),
+            rules: RefCell::new(rules),
+            open: Cell::new(0),
+        })
+    }
+
+    /// What a request that comes now is served by: the newest rules, from the moment at which they were exchanged.
+    pub(super) fn service(&self) -> Rc<Service> {
+        let is_outdated = self.rules.borrow().has_changed().unwrap_or(false);
+        if is_outdated {
+            let shared = Arc::clone(&self.rules.borrow_mut().borrow_and_update());
+            self.take_up(shared);
+        }
+        Rc::clone(&self.service.borrow())
+    }
+
+    /// Takes up new rules. The connections to the upstream are kept where it is the same.
+    fn take_up(&self, shared: Arc<Shared>) {
+        let current = Rc::clone(&self.service.borrow());
+        let is_same_upstream = current.shared.settings.upstream == shared.settings.upstream;
+        let pool = if is_same_upstream {
+            Rc::clone(&current.pool)
+        } else {
+            Rc::new(Pool::new(shared.settings.upstream.clone()))
+        };
+        let sampler = Rc::clone(&current.sampler);
+        self.service.replace(Rc::new(Service { shared, pool, sampler }));
     }
 
     /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.
@@ -120,7 +166,8 @@ impl Worker {
         listener: &TcpListener,
     ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         let (socket, address) = listener.accept().await?;
-        let permit = Arc::clone(&self.shared.connections).acquire_owned().await;
+        let connections = Arc::clone(&self.service().shared.connections);
+        let permit = connections.acquire_owned().await;
         Ok((socket, address, permit.map_err(|_closed| io::Error::other("no room for connections"))?))
     }
 
@@ -132,7 +179,7 @@ impl Worker {
     ) {
         // Without it answers are only later.
         let _ = socket.set_nodelay(true);
-        let peer = Peer::new(address.ip(), &self.shared.settings.trusted_proxies, false);
+        let peer = Peer::new(address.ip(), &self.service().shared.settings.trusted_proxies, false);
         let open = Open::new(self);
         let client = Client::new(self, peer, permit);
         let drain = drain.clone();
@@ -148,7 +195,7 @@ impl Worker {
             return;
         };
         while let Ok((socket, address)) = listener.accept() {
-            let permit = Arc::clone(&self.shared.connections).try_acquire_owned();
+            let permit = Arc::clone(&self.service().shared.connections).try_acquire_owned();
             let adopted = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
             if let (Ok(permit), Ok(socket)) = (permit, adopted) {
                 self.start(socket, address, (permit, drain));
@@ -157,7 +204,7 @@ impl Worker {
     }
 
     async fn drained(&self) {
-        let patience = self.shared.settings.drain_timeout;
+        let patience = self.service().shared.settings.drain_timeout;
         let waiting = async {
             while self.open.get() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -188,7 +235,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get().saturating_sub(1));
         if std::thread::panicking() {
-            self.0.shared.metrics.panics.inc();
+            self.0.service().shared.metrics.panics.inc();
             tracing::error!("a connection's task panicked; the connection is closed");
         }
     }

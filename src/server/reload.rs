@@ -1,0 +1,161 @@
+//! Taking up a changed configuration while requests are served.
+//!
+//! Everything that can go wrong is done first, beside what is in force; then one value is exchanged, and each request is
+//! served wholly by the old rules or wholly by the new ones. Tables, routes and roles are numbered by the tree that they
+//! were read with, so they change together or not at all.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore, watch};
+
+use super::{
+    chores,
+    error::{BuildError, ReloadError},
+    wire::{self, Files},
+};
+use crate::{
+    auth::route::RouteTable,
+    clock::Clock,
+    config::{self, Config},
+    metrics::{Metrics, ReloadLabel},
+    proxy::{
+        access_log::AccessLog,
+        engine::{FormBudget, Shared},
+        reserved::HeaderNames,
+    },
+    store::{facts::Facts, nonces::NonceStore, reference::ReferenceTables},
+};
+
+/// What a reload leaves as it is.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) nonces: Arc<NonceStore>,
+    pub(super) forms: Arc<FormBudget>,
+    pub(super) connections: Arc<Semaphore>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) access_log: AccessLog,
+}
+
+impl Kept {
+    /// What requests are served by under this configuration.
+    pub(super) fn shared(
+        &self,
+        config: &Config,
+        (routes, names): (Option<RouteTable>, HeaderNames),
+        (facts, reference): (Facts, Arc<ReferenceTables>),
+    ) -> Shared {
+        let nonces = Arc::clone(&self.nonces);
+        Shared {
+            settings: wire::workers(config, &names),
+            pipeline: wire::pipeline(config, (routes, names), &facts, (reference, nonces)),
+            facts,
+            forward: wire::forward(config),
+            forms: Arc::clone(&self.forms),
+            connections: Arc::clone(&self.connections),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
+            access_log: self.access_log.clone(),
+        }
+    }
+}
+
+/// Exchanges what requests are served by; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reloader(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kept: Kept,
+    rules: watch::Sender<Arc<Shared>>,
+    /// The configuration in force; held while another one is being taken up.
+    running: Mutex<Config>,
+}
+
+impl Reloader {
+    pub(super) fn new(config: Config, kept: Kept, shared: Shared) -> Self {
+        kept.metrics.reload_ok.set(1);
+        kept.metrics.reloaded_at.set(kept.clock.now().seconds());
+        let (rules, _) = watch::channel(Arc::new(shared));
+        Self(Arc::new(Inner { kept, rules, running: Mutex::new(config) }))
+    }
+
+    /// What requests are served by, now and after each reload.
+    pub(super) fn rules(&self) -> watch::Receiver<Arc<Shared>> {
+        self.0.rules.subscribe()
+    }
+
+    /// The configuration in force.
+    pub(super) async fn running(&self) -> Config {
+        self.0.running.lock().await.clone()
+    }
+
+    /// Takes up what was loaded, with its rules and secrets read anew, and tells log and figures. What was in force stays so
+    /// until everything is ready, and where anything is wrong.
+    ///
+    /// # Errors
+    /// [`ReloadError`]: the configuration cannot be used, or changes a setting that needs a restart.
+    pub async fn take_up(&self, loaded: Result<Config, config::ConfigErrors>) -> Result<(), ReloadError> {
+        let outcome = self.try_take_up(loaded).await;
+        let Kept { metrics, clock, .. } = &self.0.kept;
+        let result = if outcome.is_ok() { "taken_up" } else { "refused" };
+        metrics.reloads.get_or_create(&ReloadLabel { result }).inc();
+        metrics.reload_ok.set(i64::from(outcome.is_ok()));
+        match &outcome {
+            Ok(changed) => {
+                metrics.reloaded_at.set(clock.now().seconds());
+                tracing::info!(changed = changed.join(", "), "configuration taken up");
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "configuration refused; the last good one stays in force");
+            }
+        }
+        outcome.map(drop)
+    }
+
+    async fn try_take_up(
+        &self,
+        loaded: Result<Config, config::ConfigErrors>,
+    ) -> Result<Vec<&'static str>, ReloadError> {
+        let config = loaded?;
+        let mut running = self.0.running.lock().await;
+        let changed = running.changes(&config);
+        let bound: Vec<_> = changed.iter().copied().filter(|key| !config::is_live(key)).collect();
+        if !bound.is_empty() {
+            return Err(ReloadError::NeedsRestart(bound));
+        }
+        let files = Files::read(&config)?;
+        let names = HeaderNames::with_prefix(&config.headers.prefix).map_err(BuildError::from)?;
+        let sources = self.sources(&config, &files, judges_otherwise(&changed)).await?;
+        let shared = self.0.kept.shared(&config, (files.routes, names), sources);
+        self.0.rules.send_replace(Arc::new(shared));
+        *running = config;
+        Ok(changed)
+    }
+
+    /// Facts and tables under this configuration. Where credentials are judged as before, what is cached stays and the store
+    /// is not asked, so that routes can be changed in an outage.
+    async fn sources(
+        &self,
+        config: &Config,
+        files: &Files,
+        judges_otherwise: bool,
+    ) -> Result<(Facts, Arc<ReferenceTables>), BuildError> {
+        let current = Arc::clone(&self.0.rules.borrow());
+        let settings = wire::reference(config, &files.tree);
+        if !judges_otherwise {
+            return Ok((current.facts.clone(), Arc::new(current.pipeline.reference.rebuilt(settings))));
+        }
+        let judge = wire::judge(config, &wire::settings(config))?;
+        wire::check_key(current.facts.store(), &judge.encryptor).await?;
+        let facts = current.facts.judged_anew(judge);
+        let reference = ReferenceTables::new(settings);
+        chores::read_tables(facts.store(), facts.settings(), &reference).await?;
+        Ok((facts, Arc::new(reference)))
+    }
+}
+
+/// Whether a change bears on what a credential is worth, and not only on what its owner may do.
+fn judges_otherwise(changed: &[&str]) -> bool {
+    changed.iter().any(|key| key.starts_with("magento.") || *key == "sessions.lifetime")
+}
