@@ -99,7 +99,9 @@ pub(super) fn magento(credentials: &str, request: &SignedRequest<'_>) -> String 
         let start = name.iter().position(|byte| *byte != b' ').unwrap_or(name.len());
         let name: Vec<u8> =
             name[start..].iter().map(|byte| if b". ".contains(byte) { b'_' } else { *byte }).collect();
-        if !name.is_empty() && !is_protocol_name(&name) {
+        // What PHP would cut or nest is never verified, and left out.
+        let is_plain = !name.is_empty() && !name.contains(&b'[') && !name.contains(&0);
+        if is_plain && !is_protocol_name(&name) {
             set(name, decode(&value, true));
         }
     }
