@@ -95,7 +95,7 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
-        let endpoints = endpoints::endpoints(&config, &facts, &names);
+        let endpoints = endpoints::endpoints(&config, &facts);
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),

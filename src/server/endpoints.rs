@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::wire;
 use crate::{
     auth::rejection::Rejection,
     config::Config,
     proxy::{
         limit::LimitRules,
         own::{Endpoints, OwnAnswer, OwnEndpoint, OwnRequest, OwnRules},
-        reserved::HeaderNames,
     },
-    reply::Refusals,
     store::facts::Facts,
 };
 
@@ -29,30 +26,26 @@ pub(super) const fn limit(config: &Config) -> LimitRules {
 }
 
 /// Whoever answers.
-pub(super) fn endpoints(config: &Config, _facts: &Facts, names: &HeaderNames) -> Arc<dyn Endpoints> {
-    Arc::new(OwnEndpoints { refusals: wire::refusals(config, names) })
+pub(super) fn endpoints(_config: &Config, _facts: &Facts) -> Arc<dyn Endpoints> {
+    Arc::new(OwnEndpoints)
 }
 
 /// Hands own requests to the services behind them.
 #[derive(Debug)]
-struct OwnEndpoints {
-    refusals: Refusals,
-}
+struct OwnEndpoints;
 
 impl Endpoints for OwnEndpoints {
-    fn answer(&self, request: OwnRequest) -> BoxFuture<'static, OwnAnswer> {
-        let rejection = match request.call.endpoint() {
+    fn answer(&self, request: OwnRequest) -> BoxFuture<'static, Result<OwnAnswer, Rejection>> {
+        match request.call.endpoint() {
             OwnEndpoint::AdminToken
             | OwnEndpoint::CustomerToken
             | OwnEndpoint::RevokeCustomerToken
             | OwnEndpoint::RequestToken
-            | OwnEndpoint::AccessToken => Rejection::NoRoute,
-        };
-        let response = self.refusals.refuse(&rejection, None);
-        std::future::ready(OwnAnswer { response, refused: Some(rejection.reason()) }).boxed()
+            | OwnEndpoint::AccessToken => std::future::ready(Err(Rejection::NoRoute)).boxed(),
+        }
     }
 
-    fn screen(&self, _request: OwnRequest) -> BoxFuture<'static, Option<OwnAnswer>> {
-        std::future::ready(None).boxed()
+    fn screen(&self, _request: OwnRequest) -> BoxFuture<'static, Result<(), Rejection>> {
+        std::future::ready(Ok(())).boxed()
     }
 }
