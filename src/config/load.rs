@@ -23,6 +23,7 @@ use super::{
     scope::Scope,
     sessions::Sessions,
     store::Store,
+    tokens::Tokens,
     upstream::{Credentials, Upstream},
     version::MagentoVersion,
 };
@@ -59,6 +60,8 @@ pub struct Config {
     pub headers: Headers,
     /// Bounds of collected forms.
     pub forms: Forms,
+    /// How tokens are issued.
+    pub tokens: Tokens,
     /// What is logged.
     pub log: Log,
     settings: Vec<Setting>,
@@ -151,6 +154,8 @@ impl Config {
             acl,
             headers,
             forms,
+            tokens,
+            compat,
             log,
         } = raw;
         let replies = noted.take("replies", replies, Replies::Magento);
@@ -168,6 +173,7 @@ impl Config {
         let acl = Acl::parse(acl, scope.authenticate, noted);
         let headers = Headers::parse(headers, noted);
         let forms = Forms::parse(forms, noted);
+        let tokens = Tokens::parse(tokens, compat, credentials, noted);
         let log = Log::parse(log, noted);
         check_proof(upstream.as_ref(), &headers, noted);
         check_shadow(acl.as_ref(), credentials, noted);
@@ -191,6 +197,7 @@ impl Config {
             acl,
             headers,
             forms,
+            tokens,
             log,
             settings,
             warnings,
