@@ -6,5 +6,6 @@
 
 pub mod audit;
 mod error;
+pub mod random;
 
 pub use error::ServiceError;
