@@ -9,6 +9,7 @@
 mod columns;
 mod failure;
 mod location;
+mod logins;
 mod lookup;
 mod mapper;
 mod migrate;
