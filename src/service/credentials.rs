@@ -42,7 +42,8 @@ impl<'a> Credentials<'a> {
     }
 }
 
-fn missing(field: &str) -> Message {
+/// What Magento says of a field that must be there.
+pub(super) fn missing(field: &str) -> Message {
     Message { parameters: Parameters::Named("fieldName", field.to_owned()), ..Message::plain(REQUIRED) }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Issuer, Origin, ServiceError, TokenSettings,
     audit::{Action, Audit, Outcome, Record},
     credentials::Credentials,
-    issuer::{Holder, TokenIssuer, about},
+    issuer::{Holder, TokenIssuer, about, conclude},
     passwords::{PasswordPool, Verdict},
     throttle::Throttle,
 };
@@ -90,6 +90,10 @@ impl LoginDesk {
         self.tokens.issuer
     }
 
+    pub(super) const fn audit(&self) -> &Audit {
+        &self.tokens.audit
+    }
+
     pub(super) fn now(&self) -> UnixTime {
         self.tokens.clock.now()
     }
@@ -130,9 +134,9 @@ impl LoginDesk {
             outcome: Outcome::Refused,
             cause: Some(denial.cause),
             user_id: denial.user_id,
-            ..self.record(attempt, Action::TokenIssued)
+            ..attempt.record(Action::TokenIssued)
         };
-        self.tokens.audit.tell(refused).await;
+        self.audit().tell(refused).await;
         ServiceError::Authentication(Message::plain(denial.text))
     }
 
@@ -153,7 +157,7 @@ impl LoginDesk {
         if self.rehashes && proven.needs_upgrade {
             self.rehash(attempt, &proven).await;
         }
-        let record = about(self.record(attempt, Action::TokenIssued), user_type, id);
+        let record = about(attempt.record(Action::TokenIssued), user_type, id);
         self.tokens.issue(proven.holder, record).await
     }
 
@@ -163,8 +167,8 @@ impl LoginDesk {
         let throttled = (counted.failures == attempt.settings.throttle_failures).then_some("throttled");
         for cause in throttled.into_iter().chain(is_locked.then_some("account_locked")) {
             let locked =
-                Record { cause: Some(cause), user_id: customer, ..self.record(attempt, Action::LockedOut) };
-            self.tokens.audit.tell(locked).await;
+                Record { cause: Some(cause), user_id: customer, ..attempt.record(Action::LockedOut) };
+            self.audit().tell(locked).await;
         }
         Ok(())
     }
@@ -174,12 +178,16 @@ impl LoginDesk {
         let Holder { user_type, id, .. } = proven.holder;
         let done = async {
             let new = self.passwords.hash(attempt.credentials.password).await?;
-            let record = about(self.record(attempt, Action::UserChanged), user_type, id);
+            let record = about(attempt.record(Action::UserChanged), user_type, id);
             let record = Record { detail: Some("password hashed anew".to_owned()), ..record };
-            let intent = self.tokens.audit.intend(record).await?;
+            let intent = self.audit().intend(record).await?;
             let store = self.facts.store();
             let replaced = store.replace_password_hash((user_type, id), &proven.password_hash, &new).await;
-            super::issuer::conclude(intent, replaced).await
+            // Nothing to replace: the password was changed meanwhile.
+            match replaced {
+                Ok(false) => Ok(intent.failed("changed_meanwhile").await),
+                replaced => conclude(intent, replaced.map(|_| ())).await,
+            }
         };
         if let Err(error) = done.await {
             let user_type = user_type.as_str();
@@ -195,15 +203,16 @@ impl LoginDesk {
             kind: attempt.kind,
         }
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn record(&self, attempt: &Attempt<'_>, action: Action) -> Record {
-        let user_type = match attempt.kind {
+impl Attempt<'_> {
+    fn record(&self, action: Action) -> Record {
+        let user_type = match self.kind {
             LoginKind::Customer => UserType::Customer,
             LoginKind::Admin => UserType::Admin,
         };
-        let name = attempt.credentials.username.chars().take(NAME_MAX).collect();
-        Record { user_type: Some(user_type), name: Some(name), ..attempt.origin.record(action) }
+        let name = self.credentials.username.chars().take(NAME_MAX).collect();
+        Record { user_type: Some(user_type), name: Some(name), ..self.origin.record(action) }
     }
 }
 

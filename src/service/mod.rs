@@ -14,7 +14,10 @@ mod login;
 mod origin;
 pub mod passwords;
 pub mod random;
+#[cfg(test)]
+mod testing;
 mod throttle;
+pub mod users;
 
 pub use error::ServiceError;
 pub use issuer::{Issuer, TokenSettings};

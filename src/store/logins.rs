@@ -1,6 +1,9 @@
 //! What the store says about accounts when somebody signs in, and what it is told afterwards.
+//!
+//! Rows only: what they mean for a login is the services' to say.
 
 use crate::auth::{
+    identity::UserType,
     lockout::{Lockout, LockoutLimits},
     secret::Secret,
     time::UnixTime,
@@ -71,4 +74,19 @@ pub struct FailureCounted {
     pub failures: u32,
     /// The customer's own count, if it went up.
     pub lockout: Option<Lockout>,
+}
+
+/// An admin or a customer, as an operator sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Admin or customer.
+    pub user_type: UserType,
+    /// `user_id` or `entity_id`.
+    pub id: u32,
+    /// `username` or `email`.
+    pub name: String,
+    /// `website_id` of a customer.
+    pub website_id: Option<u16>,
+    /// `is_active`.
+    pub is_active: bool,
 }

@@ -18,6 +18,7 @@ mod reference;
 mod settings;
 mod sqlite;
 mod timestamp;
+mod users;
 mod writers;
 
 pub use migrate::MigrationReport;

@@ -200,7 +200,7 @@ impl SqlStore {
     }
 }
 
-async fn revoke(
+pub(super) async fn revoke(
     connection: &mut SqliteConnection,
     user_type: UserType,
     id: u32,

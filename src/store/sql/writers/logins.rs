@@ -2,7 +2,7 @@
 
 use sqlx::{SqliteConnection, query, query_scalar};
 
-use super::insert::stamp;
+use super::{accounts::revoke, insert::stamp};
 use crate::{
     auth::{
         identity::UserType,
@@ -102,6 +102,34 @@ impl SqlStore {
         };
         let update = query(statement).bind(id).bind(old.expose().as_str()).bind(new.expose().as_str());
         Ok(update.execute(&self.pool).await?.rows_affected() > 0)
+    }
+    /// Lets a user in again, or shuts them out and ends their tokens as Magento does; `false` where there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn set_user_active(
+        &self,
+        (user_type, id): (UserType, u32),
+        is_active: bool,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let statement = match user_type {
+            UserType::Admin => "UPDATE admin_user SET is_active = ?2, modified = ?3 WHERE user_id = ?1",
+            UserType::Customer => {
+                "UPDATE customer_entity SET is_active = ?2, updated_at = ?3 WHERE entity_id = ?1"
+            }
+            UserType::Integration | UserType::Guest => return Ok(false),
+        };
+        let modified = stamp(now, "admin_user.modified")?;
+        let mut transaction = self.pool.begin().await?;
+        let update = query(statement).bind(id).bind(is_active).bind(modified);
+        let is_found = update.execute(&mut *transaction).await?.rows_affected() > 0;
+        if is_found && !is_active {
+            revoke(&mut transaction, user_type, id, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(is_found)
     }
 }
 
