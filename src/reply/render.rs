@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::Value;
 use crate::auth::rejection::{Message, Parameters, Rejection};
 
 /// Magento's JSON error body.
@@ -19,6 +20,29 @@ pub(super) fn xml(message: &Message) -> String {
     let mut out = String::from("<?xml version=\"1.0\"?>\n<response>\n");
     xml_members(&mut out, message, 1);
     out.push_str("</response>\n");
+    out
+}
+
+/// A value alone, in JSON.
+pub(super) fn json_value(value: Value<'_>) -> String {
+    match value {
+        Value::True => "true".to_owned(),
+        Value::Text(text) => {
+            let mut out = String::with_capacity(text.len() + 2);
+            json_string(&mut out, text);
+            out
+        }
+    }
+}
+
+/// A value alone, in XML.
+pub(super) fn xml_value(value: Value<'_>) -> String {
+    let text = match value {
+        Value::True => "true",
+        Value::Text(text) => text,
+    };
+    let mut out = String::from("<?xml version=\"1.0\"?>\n");
+    xml_leaf(&mut out, "response", text, 0);
     out
 }
 

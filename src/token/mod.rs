@@ -4,10 +4,12 @@
 //! becomes a login (`inputs`), a service does the work, and its result is written as Magento's REST writes it. No
 //! password is hashed and no row is written here.
 
+mod endpoints;
 mod given;
 mod inputs;
 mod query;
 mod refusal;
 mod xml;
 
+pub use endpoints::{TokenEndpoints, TokenRequest};
 pub use refusal::refusal;

@@ -10,6 +10,10 @@ pub fn refusal(error: ServiceError) -> Rejection {
         ServiceError::Authentication(message) => Rejection::LoginRefused(message),
         ServiceError::Refused(message) => Rejection::NotPossible(message),
         ServiceError::Busy { retry_after } => Rejection::PasswordsBusy { retry_after },
+        ServiceError::Misconfigured(cause) => {
+            tracing::error!(cause, "a token cannot be issued");
+            Rejection::StoreUnavailable
+        }
         ServiceError::Audit(error) => {
             tracing::error!(error = %error, "a change is refused because it cannot be recorded");
             Rejection::AuditUnavailable
