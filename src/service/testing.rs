@@ -108,7 +108,7 @@ impl Shop {
         self.store.execute_for_test(statement).await;
     }
 
-    /// The rows of a statement, their columns joined by blanks, NULL as a dash.
+    /// The rows of a query for one column of text.
     pub(super) async fn rows(&self, statement: &str) -> Vec<String> {
         self.store.read_for_test(statement).await
     }
