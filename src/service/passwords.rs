@@ -307,7 +307,7 @@ mod tests {
             fastest.push(times.into_iter().min().unwrap());
         }
         let (least, most) = (fastest.iter().min().unwrap(), fastest.iter().max().unwrap());
-        assert!(*most < 3 * *least, "{fastest:?}");
+        assert!(*most < 5 * *least, "{fastest:?}");
     }
 
     #[tokio::test]

@@ -88,13 +88,12 @@ impl Shop {
         });
         let lookups = LookupSettings { timeout: minute, max_concurrent: 100 };
         let facts = Facts::new((store.clone(), None), judge, cache, (lookups, Handle::current()));
-        let metrics = Metrics::new();
         let now = Arc::new(AtomicI64::new(NOW));
         let moved = Arc::clone(&now);
         let clock = Clock::given(move || UnixTime::from_seconds(moved.load(Ordering::Relaxed)));
         let key = keys.newest().cipher_key().clone();
         let pool =
-            PasswordPool::new(PasswordSettings::default(), key, metrics.passwords.clone(), Handle::current());
+            PasswordPool::new(PasswordSettings::default(), key, Metrics::new().passwords, Handle::current());
         let desk = LoginDesk::new(facts.clone(), pool, Audit::off(), clock, settings);
         Self { store, facts, desk, now }
     }

@@ -57,7 +57,7 @@ async fn sign_in(
     let field = |name: &str| match body.get(name) {
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
     };
     let (username, password) = (field("username"), field("password").map(Secret::new));
     let (username, password) = (username.as_deref(), password.as_ref());
@@ -136,11 +136,11 @@ async fn prepare(shop: &Shop, name: &str) {
 }
 
 fn json(error: ServiceError) -> (u16, Value) {
-    match error {
-        ServiceError::Input(message) => (400, body(&message)),
-        ServiceError::Authentication(message) => (401, body(&message)),
-        other => panic!("{other:?}"),
+    if let ServiceError::Input(message) = error {
+        return (400, body(&message));
     }
+    let ServiceError::Authentication(message) = error else { panic!("{error:?}") };
+    (401, body(&message))
 }
 
 fn body(message: &Message) -> Value {
@@ -160,7 +160,7 @@ async fn load(shop: &Shop) {
     let quoted = |value: &Value| match value {
         Value::String(text) => format!("'{}'", text.replace('\'', "''")),
         Value::Number(number) => number.to_string(),
-        _ => "NULL".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => "NULL".to_owned(),
     };
     for table in ["admin_user", "customer_entity", "authorization_role"] {
         let columns = shop.rows(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
