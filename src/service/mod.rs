@@ -14,8 +14,6 @@ mod login;
 mod origin;
 pub mod passwords;
 pub mod random;
-#[cfg(test)]
-mod testing;
 mod throttle;
 pub mod users;
 
@@ -23,3 +21,8 @@ pub use error::ServiceError;
 pub use issuer::{Issuer, TokenSettings};
 pub use login::LoginDesk;
 pub use origin::Origin;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
