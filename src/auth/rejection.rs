@@ -4,6 +4,8 @@
 //! learns the class, the log learns the cause. Texts and statuses are Magento's where Magento has one
 //! (MAGENTO_AUTH section 11.3): a denied ACL resource is 401, never 403, and placeholders stay unsubstituted.
 
+use std::borrow::Cow;
+
 use crate::auth::oauth1::problem::OauthProblem;
 
 /// Why a request is not forwarded.
@@ -24,6 +26,26 @@ pub enum Rejection {
     NoRoute,
     /// The route is for HTTPS only (`secure="true"`).
     HttpsRequired,
+    /// The client's address signs in too often.
+    TooManyLogins {
+        /// Seconds until it may try again.
+        retry_after: u32,
+    },
+    /// Too many passwords are being checked.
+    PasswordsBusy {
+        /// Seconds after which trying again may help.
+        retry_after: u32,
+    },
+    /// The body of a request that the gate answers cannot be read, or lacks what is asked for.
+    InvalidInput(Message),
+    /// Name and password do not let anybody in.
+    LoginRefused(Message),
+    /// The credential, or its owner, is not in a state for what was asked.
+    NotPossible(Message),
+    /// The change cannot be recorded, so it is not made.
+    AuditUnavailable,
+    /// A token issued by these settings would not be accepted.
+    IssuerMisconfigured,
     /// The body is longer than the limit.
     BodyTooLarge,
     /// The client stopped sending its body.
@@ -47,6 +69,8 @@ pub enum Malformation {
     AmbiguousAuthorization,
     /// Dot segments, `%00`, control bytes, backslashes or `#` in the path.
     AmbiguousPath,
+    /// An asynchronous or bulk form of an endpoint whose answer is a token: a queue has nobody to hand it to.
+    Asynchronous,
     /// More than one session cookie: PHP keeps the first, other readers the last.
     AmbiguousSession,
     /// The percent-decoded path reaches a route that the path as sent does not.
@@ -64,13 +88,23 @@ impl Rejection {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::SessionExpired | Self::HttpsRequired => 400,
+            Self::Malformed(_)
+            | Self::SessionExpired
+            | Self::HttpsRequired
+            | Self::InvalidInput(_)
+            | Self::NotPossible(_) => 400,
             Self::Oauth(problem) => problem.status(),
-            Self::ResourceDenied { .. } => 401,
+            Self::ResourceDenied { .. } | Self::LoginRefused(_) => 401,
             Self::NoRoute => 404,
             Self::BodyStalled => 408,
             Self::BodyTooLarge => 413,
-            Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => 503,
+            Self::TooManyLogins { .. } => 429,
+            Self::StoreUnavailable
+            | Self::NonceStoreUnavailable
+            | Self::FormBudgetExhausted
+            | Self::AuditUnavailable
+            | Self::IssuerMisconfigured
+            | Self::PasswordsBusy { .. } => 503,
             Self::UpstreamUnavailable => 502,
             Self::UpstreamTimeout => 504,
         }
@@ -86,6 +120,13 @@ impl Rejection {
             Self::ResourceDenied { .. } => "resource_denied",
             Self::NoRoute => "no_route",
             Self::HttpsRequired => "https_required",
+            Self::TooManyLogins { .. } => "too_many_logins",
+            Self::PasswordsBusy { .. } => "passwords_busy",
+            Self::InvalidInput(_) => "invalid_input",
+            Self::LoginRefused(_) => "login_refused",
+            Self::NotPossible(_) => "not_possible",
+            Self::AuditUnavailable => "audit_unavailable",
+            Self::IssuerMisconfigured => "issuer_misconfigured",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyStalled => "body_stalled",
             Self::StoreUnavailable => "store_unavailable",
@@ -108,17 +149,26 @@ impl Rejection {
             | Self::HttpsRequired
             | Self::StoreUnavailable
             | Self::NonceStoreUnavailable
-            | Self::FormBudgetExhausted => true,
+            | Self::FormBudgetExhausted
+            | Self::TooManyLogins { .. }
+            | Self::PasswordsBusy { .. } => true,
             Self::Malformed(malformation) => match malformation {
                 Malformation::AmbiguousAuthorization
                 | Malformation::AmbiguousSession
                 | Malformation::AmbiguousPath
+                | Malformation::Asynchronous
                 | Malformation::DisguisedRoute => true,
                 Malformation::Framing | Malformation::Host | Malformation::Target => false,
             },
-            Self::BodyTooLarge | Self::BodyStalled | Self::UpstreamUnavailable | Self::UpstreamTimeout => {
-                false
-            }
+            Self::InvalidInput(_)
+            | Self::LoginRefused(_)
+            | Self::NotPossible(_)
+            | Self::AuditUnavailable
+            | Self::IssuerMisconfigured
+            | Self::BodyTooLarge
+            | Self::BodyStalled
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout => false,
         }
     }
 
@@ -127,13 +177,17 @@ impl Rejection {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::StoreUnavailable | Self::FormBudgetExhausted => Some(1),
-            Self::NonceStoreUnavailable => Some(30),
+            Self::NonceStoreUnavailable | Self::AuditUnavailable | Self::IssuerMisconfigured => Some(30),
+            Self::TooManyLogins { retry_after } | Self::PasswordsBusy { retry_after } => Some(*retry_after),
             Self::Malformed(_)
             | Self::Oauth(_)
             | Self::SessionExpired
             | Self::ResourceDenied { .. }
             | Self::NoRoute
             | Self::HttpsRequired
+            | Self::InvalidInput(_)
+            | Self::LoginRefused(_)
+            | Self::NotPossible(_)
             | Self::BodyTooLarge
             | Self::BodyStalled
             | Self::UpstreamUnavailable
@@ -155,6 +209,19 @@ impl Rejection {
             },
             Self::NoRoute => Message::plain("Request does not match any route."),
             Self::HttpsRequired => Message::plain("Operation allowed only in HTTPS"),
+            Self::TooManyLogins { .. } => {
+                Message::plain("Too many sign-in attempts. Please wait and try again later.")
+            }
+            Self::PasswordsBusy { .. } => {
+                Message::plain("Too many sign-ins are under way. Please try again later.")
+            }
+            Self::InvalidInput(message) | Self::LoginRefused(message) | Self::NotPossible(message) => {
+                message.clone()
+            }
+            Self::IssuerMisconfigured => Message::plain("Tokens cannot be issued right now."),
+            Self::AuditUnavailable => {
+                Message::plain("The change cannot be recorded right now. Please try again later.")
+            }
             Self::BodyTooLarge => Message::plain("The request body is too large."),
             Self::BodyStalled => Message::plain("The request body did not arrive in time."),
             Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => {
@@ -174,6 +241,7 @@ impl Malformation {
             Self::AmbiguousAuthorization => "ambiguous_authorization",
             Self::AmbiguousPath => "ambiguous_path",
             Self::AmbiguousSession => "ambiguous_session",
+            Self::Asynchronous => "asynchronous_login",
             Self::DisguisedRoute => "disguised_route",
             Self::Framing => "framing",
             Self::Host => "host",
@@ -202,9 +270,20 @@ pub enum Parameters {
     Named(&'static str, String),
     /// `%1`: rendered as a list with one item.
     Positional(String),
+    /// `%1`, put into the text, which is what Magento does where it knows no more than the text (`Webapi\Exception`).
+    Rendered(String),
 }
 
 impl Message {
+    /// The text as it is read, with the placeholder replaced where Magento replaces it.
+    #[must_use]
+    pub fn rendered_text(&self) -> Cow<'static, str> {
+        match &self.parameters {
+            Parameters::Rendered(value) => Cow::Owned(self.text.replace("%1", value)),
+            Parameters::None | Parameters::Named(..) | Parameters::Positional(_) => Cow::Borrowed(self.text),
+        }
+    }
+
     /// A message without parameters.
     #[must_use]
     pub const fn plain(text: &'static str) -> Self {

@@ -24,6 +24,7 @@ use super::{
     scope::Scope,
     sessions::Sessions,
     store::Store,
+    tokens::Tokens,
     upstream::{Credentials, Upstream},
     version::MagentoVersion,
 };
@@ -60,6 +61,8 @@ pub struct Config {
     pub headers: Headers,
     /// Bounds of collected forms.
     pub forms: Forms,
+    /// How tokens are issued.
+    pub tokens: Tokens,
     /// What is logged.
     pub log: Log,
     /// When a change is taken up.
@@ -165,10 +168,10 @@ impl Config {
         let acl = Acl::parse(raw.acl, scope.authenticate, noted);
         let headers = Headers::parse(raw.headers, noted);
         let forms = Forms::parse(raw.forms, noted);
+        let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
         let log = Log::parse(raw.log, noted);
         let reload = Reload::parse(raw.reload, noted);
-        check_proof(upstream.as_ref(), &headers, noted);
-        check_shadow(acl.as_ref(), credentials, noted);
+        check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
         let mut files = report.files().to_vec();
         files.extend(acl.iter().filter_map(|acl| acl.mode.files()).flat_map(AclFiles::paths));
@@ -191,6 +194,7 @@ impl Config {
             acl,
             headers,
             forms,
+            tokens,
             log,
             reload,
             files,
@@ -204,6 +208,17 @@ impl Config {
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// What no section can see alone.
+fn check_together(
+    (upstream, acl): (Option<&Upstream>, Option<&Acl>),
+    headers: &Headers,
+    credentials: Credentials,
+    report: &mut Report,
+) {
+    check_proof(upstream, headers, report);
+    check_shadow(acl, credentials, report);
 }
 
 /// There is nothing to compare with where the upstream sees no credentials.

@@ -54,13 +54,20 @@ impl ShadowVerdict {
         match rejection {
             Rejection::StoreUnavailable
             | Rejection::NonceStoreUnavailable
-            | Rejection::FormBudgetExhausted => Self::Unknown,
+            | Rejection::FormBudgetExhausted
+            | Rejection::AuditUnavailable
+            | Rejection::IssuerMisconfigured
+            | Rejection::PasswordsBusy { .. } => Self::Unknown,
             Rejection::Malformed(_)
             | Rejection::Oauth(_)
             | Rejection::SessionExpired
             | Rejection::ResourceDenied { .. }
             | Rejection::NoRoute
             | Rejection::HttpsRequired
+            | Rejection::TooManyLogins { .. }
+            | Rejection::InvalidInput(_)
+            | Rejection::LoginRefused(_)
+            | Rejection::NotPossible(_)
             | Rejection::BodyTooLarge
             | Rejection::BodyStalled
             | Rejection::UpstreamUnavailable

@@ -14,6 +14,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
     chores::{self, Chores},
+    endpoints,
     error::BuildError,
     listener,
     reload::{Kept, Reloader},
@@ -30,9 +31,11 @@ use crate::{
         engine::{FormBudget, Shared},
         reserved::{BadPrefix, HeaderNames},
     },
+    service::audit::Audit,
     store::{
         cache::FactCache,
         facts::Facts,
+        judge::Judge,
         nonces::{NonceStore, Recovery},
         reference::{Reference, ReferenceTables},
         settings::InForce,
@@ -73,9 +76,7 @@ impl App {
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
-        let lookups = (wire::lookups(&config), Handle::current());
-        let sources = (store.clone(), wire::sessions(&config)?);
-        let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
+        let facts = facts(&config, &store, judge)?;
         let (access_log, log_guard) = access_log(&config)?;
 
         let listeners = bind_proxy(&config)?;
@@ -90,10 +91,13 @@ impl App {
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),
             access_log,
+            sign_ins: endpoints::address_limit(&config),
+            audit: Audit::off(),
         };
-        let shared = kept.shared(&config, (files.routes, names), (facts, reference));
+        let desks = kept.desks(&config, &facts)?;
+        let shared = kept.shared(&config, (files.routes, names), (facts, reference, &desks));
         let refresh_interval = wire::refresh_interval(&config);
-        let reloader = Reloader::new(config, kept, shared);
+        let reloader = Reloader::new(config, (kept, desks), shared);
         let rules = reloader.rules();
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
@@ -169,6 +173,13 @@ impl From<BadPrefix> for BuildError {
     fn from(error: BadPrefix) -> Self {
         Self::System(std::io::Error::other(error))
     }
+}
+
+/// Facts whose lookups live on the current runtime.
+fn facts(config: &Config, store: &SqlStore, judge: Judge) -> Result<Facts, BuildError> {
+    let lookups = (wire::lookups(config), Handle::current());
+    let sources = (store.clone(), wire::sessions(config)?);
+    Ok(Facts::new(sources, judge, FactCache::new(wire::cache(config)), lookups))
 }
 
 fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), BuildError> {

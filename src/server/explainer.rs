@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 
 use super::{
     app::App,
-    chores,
+    chores, endpoints,
     error::BuildError,
     wire::{self, Files},
 };
@@ -37,8 +37,10 @@ impl App {
         let nonces = NoncePeek::new(wire::nonces(config));
         let refusals = wire::workers(config, &names).replies;
         let nonce_use = NonceUse::Peek(nonces.clone());
+        // Explaining is no attempt to sign in.
+        let rules = (files.routes, names, endpoints::limit(config, None));
         Ok(Explainer {
-            pipeline: wire::pipeline(config, (files.routes, names), &facts, (reference, nonce_use)),
+            pipeline: wire::pipeline(config, rules, &facts, (reference, nonce_use)),
             nonces,
             refusals,
             trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),

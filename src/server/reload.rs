@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::{
     chores,
+    endpoints::{self, Desks},
     error::{BuildError, ReloadError},
     wire::{self, Files},
 };
@@ -20,9 +21,11 @@ use crate::{
     metrics::{Metrics, ReloadLabel},
     proxy::{
         access_log::AccessLog,
+        address_limit::AddressLimit,
         engine::{FormBudget, Shared},
         reserved::HeaderNames,
     },
+    service::audit::Audit,
     store::{facts::Facts, nonces::NonceStore, reference::ReferenceTables},
 };
 
@@ -35,20 +38,31 @@ pub(super) struct Kept {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: AccessLog,
+    /// How often each address signed in: counted on over a reload.
+    pub(super) sign_ins: Option<Arc<AddressLimit>>,
+    pub(super) audit: Audit,
 }
 
 impl Kept {
+    /// Who answers the gate's own endpoints under this configuration.
+    pub(super) fn desks(&self, config: &Config, facts: &Facts) -> Result<Desks, BuildError> {
+        Desks::open(config, self.audit.clone(), (facts, &self.metrics, &self.clock))
+    }
+
     /// What requests are served by under this configuration.
     pub(super) fn shared(
         &self,
         config: &Config,
         (routes, names): (Option<RouteTable>, HeaderNames),
-        (facts, reference): (Facts, Arc<ReferenceTables>),
+        (facts, reference, desks): (Facts, Arc<ReferenceTables>, &Desks),
     ) -> Shared {
         let nonces = Arc::clone(&self.nonces);
+        let limit = endpoints::limit(config, self.sign_ins.as_ref());
+        let endpoints = desks.endpoints(&reference);
         Shared {
             settings: wire::workers(config, &names),
-            pipeline: wire::pipeline(config, (routes, names), &facts, (reference, nonces)),
+            pipeline: wire::pipeline(config, (routes, names, limit), &facts, (reference, nonces)),
+            endpoints,
             facts,
             forward: wire::forward(config),
             forms: Arc::clone(&self.forms),
@@ -68,16 +82,22 @@ pub struct Reloader(Arc<Inner>);
 struct Inner {
     kept: Kept,
     rules: watch::Sender<Arc<Shared>>,
-    /// The configuration in force; held while another one is being taken up.
-    running: Mutex<Config>,
+    /// What is in force; held while something else is being taken up.
+    running: Mutex<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    config: Config,
+    desks: Desks,
 }
 
 impl Reloader {
-    pub(super) fn new(config: Config, kept: Kept, shared: Shared) -> Self {
+    pub(super) fn new(config: Config, (kept, desks): (Kept, Desks), shared: Shared) -> Self {
         kept.metrics.reload_ok.set(1);
         kept.metrics.reloaded_at.set(kept.clock.now().seconds());
         let (rules, _) = watch::channel(Arc::new(shared));
-        Self(Arc::new(Inner { kept, rules, running: Mutex::new(config) }))
+        Self(Arc::new(Inner { kept, rules, running: Mutex::new(Running { config, desks }) }))
     }
 
     /// What requests are served by, now and after each reload.
@@ -87,7 +107,7 @@ impl Reloader {
 
     /// The configuration in force.
     pub(super) async fn running(&self) -> Config {
-        self.0.running.lock().await.clone()
+        self.0.running.lock().await.config.clone()
     }
 
     /// Takes up what was loaded, with its rules and secrets read anew, and tells log and figures. What was in force stays so
@@ -119,17 +139,20 @@ impl Reloader {
     ) -> Result<Vec<&'static str>, ReloadError> {
         let config = loaded?;
         let mut running = self.0.running.lock().await;
-        let changed = running.changes(&config);
+        let changed = running.config.changes(&config);
         let bound: Vec<_> = changed.iter().copied().filter(|key| !config::is_live(key)).collect();
         if !bound.is_empty() {
             return Err(ReloadError::NeedsRestart(bound));
         }
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix).map_err(BuildError::from)?;
-        let sources = self.sources(&config, &files, judges_otherwise(&changed)).await?;
-        let shared = self.0.kept.shared(&config, (files.routes, names), sources);
+        let judges_otherwise = judges_otherwise(&changed);
+        let (facts, reference) = self.sources(&config, &files, judges_otherwise).await?;
+        let desks = judges_otherwise.then(|| self.0.kept.desks(&config, &facts)).transpose()?;
+        let desks = desks.unwrap_or_else(|| running.desks.clone());
+        let shared = self.0.kept.shared(&config, (files.routes, names), (facts, reference, &desks));
         self.0.rules.send_replace(Arc::new(shared));
-        *running = config;
+        *running = Running { config, desks };
         Ok(changed)
     }
 

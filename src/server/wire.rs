@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::error::BuildError;
+use super::{endpoints, error::BuildError};
 use crate::{
     auth::{
         acl::AclTree,
@@ -22,6 +22,7 @@ use crate::{
         authorize::{AclMode, AuthorizeRules},
         engine::{UpstreamSettings, WorkerSettings},
         forward::{Credentials, ForwardRules, Proof},
+        limit::LimitRules,
         locate::{LocateRules, Routes, Scope},
         nonce_use::NonceUse,
         peer::TrustedProxies,
@@ -155,7 +156,7 @@ fn fingerprint_key(keys: &CryptKeys) -> Secret<[u8; 32]> {
 /// The stages of a decision.
 pub(super) fn pipeline(
     config: &Config,
-    (routes, names): (Option<RouteTable>, HeaderNames),
+    (routes, names, limit): (Option<RouteTable>, HeaderNames, LimitRules),
     facts: &Facts,
     (reference, nonces): (Arc<ReferenceTables>, impl Into<NonceUse>),
 ) -> Pipeline {
@@ -164,7 +165,7 @@ pub(super) fn pipeline(
         locate: locate(config, routes),
         authenticate: authenticate(config),
         authorize: authorize(config),
-        max_body: config.listen.max_body,
+        limit,
         names,
         facts: facts.clone(),
         reference,
@@ -190,6 +191,7 @@ fn locate(config: &Config, routes: Option<RouteTable>) -> LocateRules {
         routes: routes.map(Routes::new),
         resolves_anonymous: config.acl.anonymous == config::Anonymous::Resolve,
         refuses_unmatched: config.acl.unmatched == config::Unmatched::Refuse,
+        own: endpoints::own(config),
     }
 }
 
@@ -258,13 +260,7 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
         max_headers,
         max_body,
         drain_timeout: config.listen.drain_timeout,
-        replies: Refusals {
-            style: match config.replies {
-                config::Replies::Magento => Style::Magento,
-                config::Replies::Problem => Style::Problem,
-            },
-            header: names.refused.clone(),
-        },
+        replies: refusals(config, names),
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
         upstream: UpstreamSettings {
             address: config.upstream.address.with_port(80),
@@ -274,6 +270,15 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
             max_idle: config.upstream.max_idle,
         },
     }
+}
+
+/// How refusals are written.
+pub(super) fn refusals(config: &Config, names: &HeaderNames) -> Refusals {
+    let style = match config.replies {
+        config::Replies::Magento => Style::Magento,
+        config::Replies::Problem => Style::Problem,
+    };
+    Refusals { style, header: names.refused.clone() }
 }
 
 pub(super) const fn cache(config: &Config) -> CacheSettings {

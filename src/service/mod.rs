@@ -4,7 +4,25 @@
 //! Magento's words ([`ServiceError`], `MAGENTO_AUTH` section 5). It knows no HTTP and no command line. Whatever it needs
 //! besides the store (time, keys, settings) it is given.
 
+pub mod admin_token;
 pub mod audit;
+mod credentials;
+pub mod customer_token;
 mod error;
+mod issuer;
+mod login;
+mod origin;
+pub mod passwords;
+pub mod random;
+mod throttle;
+pub mod users;
 
 pub use error::ServiceError;
+pub use issuer::{Issuer, TokenSettings};
+pub use login::LoginDesk;
+pub use origin::Origin;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

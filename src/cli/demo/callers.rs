@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, iter, net::SocketAddr, time::Duration};
 
-use rand::RngExt as _;
-
 use super::super::Failure;
 use crate::{
     auth::{
@@ -12,9 +10,11 @@ use crate::{
         encryptor::Encryptor,
         identity::UserType,
         jwt::{Claims, JwtAlgorithm, JwtVerifier},
+        password::{PasswordHash, Workspace},
         secret::Secret,
     },
     clock::Clock,
+    service::random,
     store::sql::{
         IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
         RoleOwner, SqlStore, TokenOwner,
@@ -23,6 +23,10 @@ use crate::{
 
 /// Anybody may know it: the demo's store lives for a minute and holds nobody's secrets.
 pub(super) const CRYPT_KEY: &str = "portcullis-demo-portcullis-demo-";
+
+/// The customer's and the admins' passwords: anybody may know them too.
+const CUSTOMER_PASSWORD: &str = "alice-demo-1";
+const ADMIN_PASSWORD: &str = "admin-demo-1";
 
 /// How long the demo's tokens live.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -99,6 +103,15 @@ impl Callers {
             write!(text, "\n# {what}\ncurl -si {arguments}http://{proxy}/rest/V1/{path}\n")
                 .map_err(Failure::runtime)?;
         }
+        for (who, name, password) in
+            [("customer", "alice@example.com", CUSTOMER_PASSWORD), ("admin", "admin", ADMIN_PASSWORD)]
+        {
+            let login = format!(r#"{{"username":"{name}","password":"{password}"}}"#);
+            let url = format!("http://{proxy}/rest/V1/integration/{who}/token");
+            let headers = "-H 'Content-Type: application/json'";
+            write!(text, "\n# The {who} signs in for a new token\ncurl -si {headers} -d '{login}' {url}\n")
+                .map_err(Failure::runtime)?;
+        }
         write!(
             text,
             "\n# An integration signs with OAuth 1.0a (HMAC-SHA256)\n\
@@ -116,6 +129,13 @@ impl Callers {
     }
 }
 
+/// A password's hash, as Magento makes it.
+fn hash(password: &str) -> Result<Secret<String>, Failure> {
+    let salt = random::salt().map_err(Failure::runtime)?;
+    let made = PasswordHash::make(password.as_bytes(), &salt, &mut Workspace::default());
+    made.ok_or_else(|| Failure::runtime(std::io::Error::other("a password could not be hashed")))
+}
+
 struct Seeding<'a> {
     store: &'a SqlStore,
     clock: &'a Clock,
@@ -130,7 +150,7 @@ impl Seeding<'_> {
             firstname: "Alice",
             lastname: "Example",
             website_id: 1,
-            password_hash: None,
+            password_hash: Some(&hash(CUSTOMER_PASSWORD)?),
         };
         self.store.insert_customer(&customer, self.clock.now()).await.map_err(Failure::runtime)
     }
@@ -145,16 +165,17 @@ impl Seeding<'_> {
             email: &format!("{username}@example.com"),
             firstname: username,
             lastname: "Example",
-            password_hash: &Secret::new(String::new()),
+            password_hash: &hash(ADMIN_PASSWORD)?,
             group_id: Some(group_id),
         };
         self.store.insert_admin(&admin, self.clock.now()).await.map_err(Failure::runtime)
     }
 
     async fn integration(&self) -> Result<(String, String, String, String), Failure> {
-        let [key, secret, token, token_secret] = [(); 4].map(|()| random_word());
+        let (key, secret) = (random_word()?, random_word()?);
+        let (token, token_secret) = (random_word()?, random_word()?);
         let now = self.clock.now();
-        let encrypted_secret = &self.encrypted(&secret);
+        let encrypted_secret = &self.encrypted(&secret)?;
         let consumer = NewConsumer { name: "Warehouse", key: &key, encrypted_secret };
         let consumer_id = self.store.insert_consumer(&consumer, now).await.map_err(Failure::runtime)?;
         let integration = NewIntegration {
@@ -171,18 +192,18 @@ impl Seeding<'_> {
         let access = NewAccessToken {
             owner: TokenOwner::Consumer(consumer_id),
             token: &Secret::new(token.clone()),
-            encrypted_secret: &self.encrypted(&token_secret),
+            encrypted_secret: &self.encrypted(&token_secret)?,
         };
         self.store.insert_access_token(&access, now).await.map_err(Failure::runtime)?;
         Ok((key, secret, token, token_secret))
     }
 
     async fn token(&self, owner: TokenOwner) -> Result<String, Failure> {
-        let token = random_word();
+        let token = random_word()?;
         let access = NewAccessToken {
             owner,
             token: &Secret::new(token.clone()),
-            encrypted_secret: &self.encrypted(&random_word()),
+            encrypted_secret: &self.encrypted(&random_word()?)?,
         };
         self.store.insert_access_token(&access, self.clock.now()).await.map_err(Failure::runtime)?;
         Ok(token)
@@ -207,16 +228,12 @@ impl Seeding<'_> {
         all.filter(|resource| !allowed.contains(resource)).collect()
     }
 
-    fn encrypted(&self, secret: &str) -> Secret<String> {
-        Secret::new(self.encryptor.encrypt(secret, rand::rng().random()))
+    fn encrypted(&self, secret: &str) -> Result<Secret<String>, Failure> {
+        let nonce = random::bytes().map_err(Failure::runtime)?;
+        Ok(Secret::new(self.encryptor.encrypt(secret, nonce)))
     }
 }
 
-/// 32 characters of `0-9a-z`, as Magento makes keys, tokens and secrets.
-fn random_word() -> String {
-    const LETTERS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut random = rand::rng();
-    (0..32)
-        .map(|_| LETTERS.get(random.random_range(0..LETTERS.len())).copied().map_or('0', char::from))
-        .collect()
+fn random_word() -> Result<String, Failure> {
+    random::token().map(|word| word.expose().clone()).map_err(Failure::runtime)
 }

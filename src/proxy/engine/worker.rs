@@ -28,6 +28,7 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         forward::ForwardRules,
+        own::Endpoints,
         peer::{Peer, TrustedProxies},
         pipeline::Pipeline,
         shadow::Sampler,
@@ -73,7 +74,9 @@ pub struct Shared {
     pub forward: ForwardRules,
     /// Limits.
     pub settings: WorkerSettings,
-    /// Room for form bodies.
+    /// Whoever answers the gate's own endpoints.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// Room for collected bodies.
     pub forms: Arc<FormBudget>,
     /// Room for connections.
     pub connections: Arc<Semaphore>,

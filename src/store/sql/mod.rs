@@ -9,6 +9,7 @@
 mod columns;
 mod failure;
 mod location;
+mod logins;
 mod lookup;
 mod mapper;
 mod migrate;
@@ -17,6 +18,7 @@ mod reference;
 mod settings;
 mod sqlite;
 mod timestamp;
+mod users;
 mod writers;
 
 pub use migrate::MigrationReport;

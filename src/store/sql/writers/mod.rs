@@ -5,6 +5,7 @@
 mod accounts;
 mod credentials;
 mod insert;
+mod logins;
 
 pub use accounts::{NewAdmin, NewCustomer, NewRole, RoleOwner};
 pub use credentials::{IntegrationStatus, NewAccessToken, NewConsumer, NewIntegration, TokenOwner};
