@@ -13,6 +13,7 @@ mod generations;
 pub mod grant;
 pub mod judge;
 pub mod nonces;
+pub mod records;
 pub mod reference;
 pub mod rows;
 pub mod sessions;

@@ -157,13 +157,12 @@ impl Verified {
 pub fn verify(
     presented: &Presented<'_>,
     request: &SignedRequest<'_>,
-    keys: impl Into<VerifyingKeys<'_>>,
+    keys: VerifyingKeys<'_>,
     readings: Readings,
     magento_path_is_safe: bool,
 ) -> Result<Verified, OauthProblem> {
     let mut buffer = [0; CODE_BUFFER];
     let signature = decode_code(presented.signature(), &mut buffer).ok_or(OauthProblem::SignatureInvalid)?;
-    let keys = keys.into();
     readings
         .iter()
         .filter(|reading| magento_path_is_safe || *reading != Reading::Magento)

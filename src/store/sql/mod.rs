@@ -6,6 +6,7 @@
 //!
 //! Nothing is cached, judged or logged here.
 
+mod changes;
 mod columns;
 mod failure;
 mod location;
@@ -19,10 +20,12 @@ mod sqlite;
 mod timestamp;
 mod writers;
 
+pub use crate::store::records::IntegrationStatus;
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
+pub use changes::{Change, TokenValues};
 pub use writers::{
-    IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
+    NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
     RoleOwner, TokenOwner,
 };
