@@ -19,6 +19,7 @@ use portcullis::{
     proxy::{
         forward::{Credentials, ForwardRules},
         nonce_use::NonceUse,
+        outcome::Outcome,
         peer::{Peer, TrustedProxies},
         pipeline::{Known, Pipeline, Step},
         reserved::Reserved,
@@ -175,7 +176,7 @@ fn steps(criterion: &mut Criterion) {
             let path = CanonicalPath::parse(black_box(head.uri.path())).ok()?;
             match path.door().ok()? {
                 Door::Rest(rest) => RestMatch::find(scope, &table, "GET", rest).ok(),
-                Door::Graphql | Door::Soap | Door::OauthToken | Door::Elsewhere => None,
+                Door::Graphql | Door::Soap | Door::OauthToken(_) | Door::Elsewhere => None,
             }
         });
     });
@@ -216,7 +217,10 @@ fn forward(criterion: &mut Criterion) {
             let Step::Done(verdict) = gate.decide(&head) else {
                 unreachable!("{} is cached", caller.name());
             };
-            (head, verdict.outcome.unwrap_or_default())
+            let Ok(Outcome::Forward(forward)) = verdict.outcome else {
+                unreachable!("{} is forwarded", caller.name());
+            };
+            (head, forward.edits)
         };
         group.bench_function(caller.name(), |bencher| {
             let apply = |(head, edits)| rules.request(head, edits, &gate.peer);

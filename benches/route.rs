@@ -39,7 +39,7 @@ fn routing(criterion: &mut Criterion) {
 fn find<'t>(scope: &'t StoreScope, table: &'t RouteTable, path: &str) -> Option<RestMatch<'t>> {
     match CanonicalPath::parse(path).ok()?.door().ok()? {
         Door::Rest(rest) => RestMatch::find(scope, table, "GET", rest).ok(),
-        Door::Graphql | Door::Soap | Door::OauthToken | Door::Elsewhere => None,
+        Door::Graphql | Door::Soap | Door::OauthToken(_) | Door::Elsewhere => None,
     }
 }
 

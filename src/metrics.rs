@@ -20,7 +20,7 @@ use prometheus_client::{
 pub struct Decision {
     /// `guest`, `customer`, `admin`, `integration`.
     pub context: &'static str,
-    /// `forwarded` or `refused`.
+    /// `forwarded`, `answered` (by the gate itself) or `refused`.
     pub result: &'static str,
     /// Why: the class of a refusal, or how the caller was proven.
     pub reason: &'static str,

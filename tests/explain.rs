@@ -28,6 +28,7 @@ use portcullis::{
     },
     config::Config,
     explain::{Circumstances, Explainer, Explanation, Inquiry},
+    proxy::outcome::{Forward, Outcome},
     server::App,
 };
 use serde_json::Value;
@@ -139,10 +140,10 @@ fn an_explanation_says_what_the_running_gate_then_does() {
             // Asked before and twice: an explanation that used a nonce up would make the gate refuse it.
             let explained = desk.explain_inquiry(&inquiry, case.time).verdict.outcome;
             let again = desk.explain_inquiry(&inquiry, case.time).verdict.outcome;
-            assert_eq!(explained, again, "{}", case.name);
+            assert_eq!(format!("{explained:?}"), format!("{again:?}"), "{}", case.name);
             let answer = exchange(gate.proxy, &case.request);
             match (explained, upstream.take().pop()) {
-                (Ok(edits), Some(forwarded)) => {
+                (Ok(Outcome::Forward(Forward { edits, .. })), Some(forwarded)) => {
                     for (name, value) in edits.set {
                         assert_eq!(
                             forwarded.header(name.as_str()).as_deref(),

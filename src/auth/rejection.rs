@@ -24,6 +24,16 @@ pub enum Rejection {
     NoRoute,
     /// The route is for HTTPS only (`secure="true"`).
     HttpsRequired,
+    /// The client's address signs in too often.
+    TooManyLogins {
+        /// Seconds until it may try again.
+        retry_after: u32,
+    },
+    /// Too many passwords are being checked.
+    PasswordsBusy {
+        /// Seconds after which trying again may help.
+        retry_after: u32,
+    },
     /// The body is longer than the limit.
     BodyTooLarge,
     /// The client stopped sending its body.
@@ -47,6 +57,8 @@ pub enum Malformation {
     AmbiguousAuthorization,
     /// Dot segments, `%00`, control bytes, backslashes or `#` in the path.
     AmbiguousPath,
+    /// An asynchronous or bulk form of an endpoint whose answer is a token: a queue has nobody to hand it to.
+    Asynchronous,
     /// More than one session cookie: PHP keeps the first, other readers the last.
     AmbiguousSession,
     /// The percent-decoded path reaches a route that the path as sent does not.
@@ -70,7 +82,11 @@ impl Rejection {
             Self::NoRoute => 404,
             Self::BodyStalled => 408,
             Self::BodyTooLarge => 413,
-            Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => 503,
+            Self::TooManyLogins { .. } => 429,
+            Self::StoreUnavailable
+            | Self::NonceStoreUnavailable
+            | Self::FormBudgetExhausted
+            | Self::PasswordsBusy { .. } => 503,
             Self::UpstreamUnavailable => 502,
             Self::UpstreamTimeout => 504,
         }
@@ -86,6 +102,8 @@ impl Rejection {
             Self::ResourceDenied { .. } => "resource_denied",
             Self::NoRoute => "no_route",
             Self::HttpsRequired => "https_required",
+            Self::TooManyLogins { .. } => "too_many_logins",
+            Self::PasswordsBusy { .. } => "passwords_busy",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyStalled => "body_stalled",
             Self::StoreUnavailable => "store_unavailable",
@@ -108,11 +126,14 @@ impl Rejection {
             | Self::HttpsRequired
             | Self::StoreUnavailable
             | Self::NonceStoreUnavailable
-            | Self::FormBudgetExhausted => true,
+            | Self::FormBudgetExhausted
+            | Self::TooManyLogins { .. }
+            | Self::PasswordsBusy { .. } => true,
             Self::Malformed(malformation) => match malformation {
                 Malformation::AmbiguousAuthorization
                 | Malformation::AmbiguousSession
                 | Malformation::AmbiguousPath
+                | Malformation::Asynchronous
                 | Malformation::DisguisedRoute => true,
                 Malformation::Framing | Malformation::Host | Malformation::Target => false,
             },
@@ -128,6 +149,7 @@ impl Rejection {
         match self {
             Self::StoreUnavailable | Self::FormBudgetExhausted => Some(1),
             Self::NonceStoreUnavailable => Some(30),
+            Self::TooManyLogins { retry_after } | Self::PasswordsBusy { retry_after } => Some(*retry_after),
             Self::Malformed(_)
             | Self::Oauth(_)
             | Self::SessionExpired
@@ -155,6 +177,12 @@ impl Rejection {
             },
             Self::NoRoute => Message::plain("Request does not match any route."),
             Self::HttpsRequired => Message::plain("Operation allowed only in HTTPS"),
+            Self::TooManyLogins { .. } => {
+                Message::plain("Too many sign-in attempts. Please wait and try again later.")
+            }
+            Self::PasswordsBusy { .. } => {
+                Message::plain("Too many sign-ins are under way. Please try again later.")
+            }
             Self::BodyTooLarge => Message::plain("The request body is too large."),
             Self::BodyStalled => Message::plain("The request body did not arrive in time."),
             Self::StoreUnavailable | Self::NonceStoreUnavailable | Self::FormBudgetExhausted => {
@@ -174,6 +202,7 @@ impl Malformation {
             Self::AmbiguousAuthorization => "ambiguous_authorization",
             Self::AmbiguousPath => "ambiguous_path",
             Self::AmbiguousSession => "ambiguous_session",
+            Self::Asynchronous => "asynchronous_login",
             Self::DisguisedRoute => "disguised_route",
             Self::Framing => "framing",
             Self::Host => "host",

@@ -24,6 +24,7 @@ use crate::{
         forward::Credentials,
         inject::HeaderEdits,
         locate::{Destination, locate},
+        outcome::Outcome,
         peer::{Peer, TrustedProxies},
         pipeline::{Known, Notes, Pipeline, Step, Verdict},
         sanitize::{Sanitized, sanitize},
@@ -230,8 +231,8 @@ impl Telling<'_> {
 
     fn outcome(&mut self, verdict: &Verdict) {
         let Verdict { outcome, notes } = verdict;
-        if let Ok(edits) = outcome {
-            self.upstream(edits);
+        if let Ok(Outcome::Forward(forward)) = outcome {
+            self.upstream(&forward.edits);
         }
         if !self.causes.is_empty() {
             self.chain.step("likely cause");
@@ -252,7 +253,10 @@ impl Telling<'_> {
             self.chain.find("credential refused", cause);
         }
         match outcome {
-            Ok(_) => self.chain.find("outcome", "forwarded to the upstream"),
+            Ok(Outcome::Forward(_)) => self.chain.find("outcome", "forwarded to the upstream"),
+            Ok(Outcome::Own(call)) => {
+                self.chain.find("outcome", format!("answered by the gate ({})", call.endpoint().as_str()));
+            }
             Err(rejection) => self.refusal(rejection),
         }
         let reason = notes.cause.or_else(|| outcome.as_ref().err().map(Rejection::reason));

@@ -23,7 +23,7 @@ pub(super) fn tell(telling: &mut Telling<'_>, sanitized: &Sanitized<'_>, found: 
         Ok(Door::Rest(_)) => "REST",
         Ok(Door::Graphql) => "GraphQL",
         Ok(Door::Soap) => "SOAP",
-        Ok(Door::OauthToken) => "the OAuth handshake",
+        Ok(Door::OauthToken(_)) => "the OAuth handshake",
         Ok(Door::Elsewhere) => "none: not a path of the API",
         Err(_) => "ambiguous",
     };

@@ -31,7 +31,7 @@ pub struct Line<'a> {
     pub path: &'a str,
     /// The status that the client saw.
     pub status: u16,
-    /// `forwarded` or `refused`.
+    /// `forwarded`, `answered` (by the gate itself) or `refused`.
     pub decision: &'static str,
     /// Why.
     pub reason: &'static str,

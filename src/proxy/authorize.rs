@@ -65,6 +65,12 @@ impl Permit {
         self.fact.as_deref().and_then(Fact::grant)
     }
 
+    /// The fact that proves the caller.
+    #[must_use]
+    pub const fn fact(&self) -> Option<&Arc<Fact>> {
+        self.fact.as_ref()
+    }
+
     /// The caller's role.
     #[must_use]
     pub const fn role(&self) -> Option<&RoleHeaders> {
@@ -91,18 +97,20 @@ pub(super) fn authorize(
     notes: &mut Notes,
 ) -> Result<Permit, Rejection> {
     let context = authenticated.grant().map_or(&UserContext::Guest, |grant| &grant.context);
+    // What the gate answers itself nobody else checks: no mode lets a caller through to it.
+    let mode = if destination.own().is_some() { AclMode::Enforce } else { rules.mode };
     // Without a tree nobody can say what a role may do: an empty list would say that it may do nothing.
-    let role = if rules.mode == AclMode::Off { None } else { role(context, reference)? };
+    let role = if mode == AclMode::Off { None } else { role(context, reference)? };
     if let Some(located) = destination.located()
-        && rules.mode != AclMode::Off
+        && mode != AclMode::Off
     {
         let held = Held { context, role: role.map(|(role, _)| role), reference };
         if !located.route.resources.iter().all(|resource| held.allows(resource, located)) {
             let resources = located.route.resource_header.clone();
-            deny(rules, Rejection::ResourceDenied { resources }, "reported_resource_denied", notes)?;
+            deny(mode, Rejection::ResourceDenied { resources }, "reported_resource_denied", notes)?;
         }
         if located.route.requires_https && !located.is_https {
-            deny(rules, Rejection::HttpsRequired, "reported_https_required", notes)?;
+            deny(mode, Rejection::HttpsRequired, "reported_https_required", notes)?;
         }
     }
     let role = role.map(|(_, headers)| headers.clone());
@@ -111,12 +119,12 @@ pub(super) fn authorize(
 }
 
 fn deny(
-    rules: &AuthorizeRules,
+    mode: AclMode,
     rejection: Rejection,
     report: &'static str,
     notes: &mut Notes,
 ) -> Result<(), Rejection> {
-    match rules.mode {
+    match mode {
         AclMode::Enforce | AclMode::Shadow => Err(rejection),
         AclMode::Report | AclMode::Off => {
             notes.cause = Some(report);

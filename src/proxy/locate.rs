@@ -8,18 +8,21 @@ use std::sync::Arc;
 
 use http::{HeaderValue, header::COOKIE};
 
-use super::sanitize::Sanitized;
+pub use super::routes::Routes;
+use super::{
+    own::{Found, OwnEndpoint, OwnRules, Sensitive},
+    routes::{Labeled, Labels, UNMATCHED},
+    sanitize::Sanitized,
+};
 use crate::{
     auth::{
         acl::Resource,
         oauth1::{Scheme, magento_path},
         rejection::{Malformation, Rejection},
-        route::{CanonicalPath, Door, RestMatch, Route, RouteTable, StoreView},
+        route::{CanonicalPath, Door, RestMatch, Route, StoreView},
     },
     store::reference::Reference,
 };
-
-const UNMATCHED: HeaderValue = HeaderValue::from_static("unmatched");
 
 /// Which paths are whose.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct LocateRules {
     pub resolves_anonymous: bool,
     /// Whether paths without a route are refused.
     pub refuses_unmatched: bool,
+    /// Which endpoints the gate answers itself.
+    pub own: OwnRules,
 }
 
 /// Which paths are authenticated.
@@ -43,41 +48,6 @@ pub enum Scope {
     Everything,
 }
 
-/// The routes as they are, and with the reads that `allow_insecure` opens.
-#[derive(Debug)]
-pub struct Routes {
-    guarded: Labeled,
-    open: Labeled,
-}
-
-/// A route table with the values that each route needs in headers and log lines.
-#[derive(Debug)]
-struct Labeled {
-    table: RouteTable,
-    labels: Vec<Labels>,
-}
-
-#[derive(Debug)]
-struct Labels {
-    template: Arc<str>,
-    resource: HeaderValue,
-}
-
-impl Routes {
-    /// Prepares a table.
-    #[must_use]
-    pub fn new(table: RouteTable) -> Self {
-        Self { open: Labeled::new(table.clone().with_open_reads()), guarded: Labeled::new(table) }
-    }
-}
-
-impl Labeled {
-    fn new(table: RouteTable) -> Self {
-        let labels = table.routes().iter().map(Labels::of).collect();
-        Self { table, labels }
-    }
-}
-
 impl LocateRules {
     /// The routes in force: only a Magento knows `allow_insecure`.
     fn routes(&self, reference: Option<&Reference>) -> Option<&Labeled> {
@@ -85,14 +55,6 @@ impl LocateRules {
         let is_open =
             self.scope == Scope::Magento && reference.is_some_and(|reference| reference.allows_insecure);
         Some(if is_open { &routes.open } else { &routes.guarded })
-    }
-}
-
-impl Labels {
-    fn of(route: &Route) -> Self {
-        // The table refuses resource names that are no header value.
-        let resource = HeaderValue::from_str(&route.resource_header).unwrap_or(UNMATCHED);
-        Self { template: route.template.as_str().into(), resource }
     }
 }
 
@@ -128,6 +90,7 @@ pub struct Destination<'a> {
     located: Option<Located<'a>>,
     routes: Option<&'a Labeled>,
     labels: Option<&'a Labels>,
+    sensitive: Option<Sensitive>,
     rules: &'a LocateRules,
     reference: Option<&'a Reference>,
 }
@@ -189,7 +152,20 @@ impl<'a> Destination<'a> {
     /// The matched route's template, for log lines.
     #[must_use]
     pub fn template(&self) -> Option<Arc<str>> {
-        self.labels.map(|labels| Arc::clone(&labels.template))
+        let of_handshake = || self.own().and_then(|endpoint| self.rules.own.label(endpoint));
+        self.labels.map(|labels| &labels.template).or_else(of_handshake).map(Arc::clone)
+    }
+
+    /// What gives out credentials here, or takes them back.
+    #[must_use]
+    pub const fn sensitive(&self) -> Option<Sensitive> {
+        self.sensitive
+    }
+
+    /// The endpoint, if the gate answers it itself.
+    #[must_use]
+    pub fn own(&self) -> Option<OwnEndpoint> {
+        self.rules.own.own(self.sensitive?)
     }
 
     /// Whether Magento's reading of the path, which decodes `%2F` and its like, has the same segments and leads to the same
@@ -234,23 +210,74 @@ pub fn locate<'a>(
     sanitized: &Sanitized<'_>,
     reference: Option<&'a Reference>,
 ) -> Result<Destination<'a>, Rejection> {
-    let bare = |evaluation, contexts| Destination {
+    let door = sanitized.path.door().map_err(Rejection::Malformed)?;
+    if let Door::Rest(rest) = door
+        // Magento would cut such a request at the second `/rest` and route what follows.
+        && rules.scope == Scope::Magento
+        && rest.names_rest_again(sanitized.head.uri.query())
+    {
+        return Err(Rejection::Malformed(Malformation::AmbiguousPath));
+    }
+    let found = rules.own.find(sanitized.head.method.as_str(), door, reference)?;
+    let Some(found) = found else {
+        return by_door(rules, sanitized, door, reference);
+    };
+    let is_own = rules.own.own(found.what).is_some();
+    match rules.scope {
+        Scope::Everything if !is_own => return by_door(rules, sanitized, door, reference),
+        Scope::Everything | Scope::Magento => found.refuse_asynchronous(is_own)?,
+    }
+    let sensitive = Some(found.what);
+    if is_own {
+        return Ok(Destination { sensitive, ..own(rules, sanitized, &found, reference)? });
+    }
+    Ok(Destination { sensitive, ..by_door(rules, sanitized, door, reference)? })
+}
+
+/// Nothing known yet.
+fn bare<'a>(
+    rules: &'a LocateRules,
+    reference: Option<&'a Reference>,
+    (evaluation, contexts): (Evaluation, Contexts),
+) -> Destination<'a> {
+    Destination {
         evaluation,
         contexts,
         located: None,
         routes: rules.routes(reference),
         labels: None,
+        sensitive: None,
         rules,
         reference,
+    }
+}
+
+/// An endpoint that the gate answers: guarded as Magento guards it, whatever the configured routes say.
+fn own<'a>(
+    rules: &'a LocateRules,
+    sanitized: &Sanitized<'_>,
+    found: &Found<'a>,
+    reference: Option<&'a Reference>,
+) -> Result<Destination<'a>, Rejection> {
+    let Some(rest) = found.rest else {
+        return Ok(bare(rules, reference, (Evaluation::Nobody, Contexts::None)));
     };
-    let door = sanitized.path.door().map_err(Rejection::Malformed)?;
+    let bare = bare(rules, reference, (Evaluation::Nobody, Contexts::Rest));
+    let bare = Destination { routes: Some(&rules.own.routes), ..bare };
+    let store = store_of(&rest, reference, sanitized);
+    matched(rules, sanitized, (rest.route, store), bare)
+}
+
+fn by_door<'a>(
+    rules: &'a LocateRules,
+    sanitized: &Sanitized<'_>,
+    door: Door<'_>,
+    reference: Option<&'a Reference>,
+) -> Result<Destination<'a>, Rejection> {
+    let bare = |evaluation, contexts| bare(rules, reference, (evaluation, contexts));
     match (rules.scope, door) {
         (Scope::Everything, _) => whole_path(rules, sanitized, bare(Evaluation::Required, Contexts::Rest)),
         (Scope::Magento, Door::Rest(rest)) => {
-            // Magento would cut such a request at the second `/rest` and route what follows.
-            if rest.names_rest_again(sanitized.head.uri.query()) {
-                return Err(Rejection::Malformed(Malformation::AmbiguousPath));
-            }
             let Some(routes) = rules.routes(reference) else {
                 return Ok(bare(Evaluation::Required, Contexts::Rest));
             };
@@ -261,14 +288,25 @@ pub fn locate<'a>(
             if found.is_schema {
                 return Ok(bare(Evaluation::Informative, Contexts::Rest));
             }
-            let chosen = if found.names_store { None } else { chosen_store(known, sanitized) };
-            let store = chosen.or(found.store);
+            let store = store_of(&found, reference, sanitized);
             matched(rules, sanitized, (found.route, store), bare(Evaluation::Nobody, Contexts::Rest))
         }
         (Scope::Magento, Door::Graphql) => Ok(bare(Evaluation::Informative, Contexts::Graphql)),
         (Scope::Magento, Door::Soap) => Ok(bare(Evaluation::Required, Contexts::Soap)),
-        (Scope::Magento, Door::OauthToken | Door::Elsewhere) => Ok(bare(Evaluation::Nobody, Contexts::None)),
+        (Scope::Magento, Door::OauthToken(_) | Door::Elsewhere) => {
+            Ok(bare(Evaluation::Nobody, Contexts::None))
+        }
     }
+}
+
+/// The store that a path means.
+fn store_of<'a>(
+    found: &RestMatch<'a>,
+    reference: Option<&'a Reference>,
+    sanitized: &Sanitized<'_>,
+) -> Option<&'a StoreView> {
+    let chosen = reference.filter(|_| !found.names_store).and_then(|known| chosen_store(known, sanitized));
+    chosen.or(found.store)
 }
 
 /// The store that cookie or parameter choose where the path does not.
@@ -310,7 +348,7 @@ fn matched<'a>(
         (true, true) => Evaluation::Informative,
         (true, false) => Evaluation::Nobody,
     };
-    let labels = bare.routes.and_then(|routes| routes.labels.get(route.index as usize));
+    let labels = bare.routes.and_then(|routes| routes.labels(route));
     let is_https = sanitized.scheme == Scheme::Https;
     let located = Some(Located { route, store, is_https });
     Ok(Destination { evaluation, located, labels, ..bare })

@@ -4,6 +4,7 @@
 //! [`pipeline`] names the stages and knows no engine; [`engine`] is the inline proxy on hyper.
 
 pub mod access_log;
+pub mod address_limit;
 pub mod authenticate;
 pub mod authorize;
 pub mod engine;
@@ -11,10 +12,14 @@ pub mod forward;
 pub mod inject;
 pub mod limit;
 pub mod locate;
+pub mod mutations;
 pub mod nonce_use;
+pub mod outcome;
+pub mod own;
 pub mod peer;
 pub mod pipeline;
 pub mod reserved;
+mod routes;
 pub mod sanitize;
 pub mod session;
 pub mod shadow;

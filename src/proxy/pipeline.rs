@@ -11,10 +11,12 @@ use http::{HeaderValue, request::Parts};
 use super::{
     authenticate::{AuthenticateRules, Authenticated, Stop, authenticate},
     authorize::{AclMode, AuthorizeRules, authorize},
-    inject::{HeaderEdits, inject, inject_unchecked},
-    limit::limit,
+    inject::inject_unchecked,
+    limit::{LimitRules, limit},
     locate::{LocateRules, locate},
     nonce_use::NonceUse,
+    outcome::{Forward, Outcome},
+    own::OwnEndpoint,
     peer::Peer,
     reserved::HeaderNames,
     sanitize::{SanitizeRules, sanitize},
@@ -44,8 +46,8 @@ pub struct Pipeline {
     pub authenticate: AuthenticateRules,
     /// What happens to those who may not.
     pub authorize: AuthorizeRules,
-    /// The longest announced body.
-    pub max_body: Option<u64>,
+    /// How long a body may be, and how often an address may sign in.
+    pub limit: LimitRules,
     /// The names that identity travels under.
     pub names: HeaderNames,
     /// What is known of credentials.
@@ -79,8 +81,8 @@ pub enum Step {
 /// What was decided, and what to write down about it.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The headers to send upstream, or the refusal.
-    pub outcome: Result<HeaderEdits, Rejection>,
+    /// What becomes of the request, or the refusal.
+    pub outcome: Result<Outcome, Rejection>,
     /// For log and figures.
     pub notes: Notes,
 }
@@ -104,6 +106,8 @@ pub struct Notes {
     pub reading: Option<&'static str>,
     /// Reserved headers that the client sent.
     pub spoofed: usize,
+    /// The endpoint, if the gate answers it itself.
+    pub own: Option<OwnEndpoint>,
     /// What we would have done, where everything is forwarded.
     pub shadow: Option<ShadowVerdict>,
 }
@@ -119,22 +123,24 @@ impl Default for Notes {
             route: None,
             reading: None,
             spoofed: 0,
+            own: None,
             shadow: None,
         }
     }
 }
 
 impl Pipeline {
-    /// Decides about a request's head: sanitize, locate, authenticate, authorize, limit, inject.
+    /// Decides about a request's head: sanitize, locate, authenticate, authorize, limit, and inject or the gate's own call.
     #[must_use]
     pub fn decide(&self, head: &Parts, peer: &Peer, now: UnixTime, known: Known<'_>) -> Step {
         let shadow = self.shadows().then_some(ShadowVerdict::Pass);
         let mut notes = Notes { shadow, ..Notes::default() };
         let outcome = match self.stages(head, peer, (now, known), &mut notes) {
-            Ok(edits) => Ok(edits),
-            Err(Stop::Refuse(rejection)) if self.shadows() && rejection.is_forwardable() => {
+            Ok(outcome) => Ok(outcome),
+            Err(Stop::Refuse(rejection)) if self.forwards(&rejection, &notes) => {
                 notes.shadow = Some(ShadowVerdict::of(&rejection));
-                Ok(inject_unchecked(&self.names, self.sanitize.reserved.among(&head.headers)))
+                let edits = inject_unchecked(&self.names, self.sanitize.reserved.among(&head.headers));
+                Ok(Outcome::Forward(Forward::from(edits)))
             }
             Err(Stop::Refuse(rejection)) => Err(rejection),
             Err(Stop::NeedFacts(key, lookup)) => return Step::NeedFacts(key, lookup),
@@ -147,25 +153,30 @@ impl Pipeline {
         self.authorize.mode == AclMode::Shadow
     }
 
+    /// Whether a refusal is only noted. What the gate answers itself has no upstream that could judge.
+    fn forwards(&self, rejection: &Rejection, notes: &Notes) -> bool {
+        self.shadows() && rejection.is_forwardable() && notes.own.is_none()
+    }
+
     fn stages(
         &self,
         head: &Parts,
         peer: &Peer,
         (now, known): (UnixTime, Known<'_>),
         notes: &mut Notes,
-    ) -> Result<HeaderEdits, Stop> {
-        let mut sanitized = sanitize(&self.sanitize, head, peer)?;
-        let spoofed = std::mem::take(&mut sanitized.spoofed);
-        notes.spoofed = spoofed.len();
+    ) -> Result<Outcome, Stop> {
+        let sanitized = sanitize(&self.sanitize, head, peer)?;
+        notes.spoofed = sanitized.spoofed.len();
         let reference = self.reference.current();
         let reference = reference.as_deref();
         let destination = locate(&self.locate, &sanitized, reference)?;
         notes.route = destination.template();
+        notes.own = destination.own();
         let authenticated = authenticate(self, &sanitized, &destination, (now, known))?;
         note(&authenticated, notes);
         let permit = authorize(&self.authorize, authenticated, &destination, reference, notes)?;
-        let admitted = limit(permit, spoofed, &head.headers, self.max_body)?;
-        Ok(inject(&self.names, admitted))
+        let admitted = limit(&self.limit, permit, sanitized, &destination, peer)?;
+        Ok(Outcome::of(&self.names, admitted))
     }
 }
 

@@ -54,13 +54,15 @@ impl ShadowVerdict {
         match rejection {
             Rejection::StoreUnavailable
             | Rejection::NonceStoreUnavailable
-            | Rejection::FormBudgetExhausted => Self::Unknown,
+            | Rejection::FormBudgetExhausted
+            | Rejection::PasswordsBusy { .. } => Self::Unknown,
             Rejection::Malformed(_)
             | Rejection::Oauth(_)
             | Rejection::SessionExpired
             | Rejection::ResourceDenied { .. }
             | Rejection::NoRoute
             | Rejection::HttpsRequired
+            | Rejection::TooManyLogins { .. }
             | Rejection::BodyTooLarge
             | Rejection::BodyStalled
             | Rejection::UpstreamUnavailable

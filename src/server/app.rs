@@ -10,6 +10,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
     chores::{self, Chores},
+    endpoints,
     error::BuildError,
     listener,
     wire::{self, Files},
@@ -29,6 +30,7 @@ use crate::{
     store::{
         cache::FactCache,
         facts::Facts,
+        judge::Judge,
         nonces::{NonceStore, Recovery},
         reference::ReferenceTables,
         settings::InForce,
@@ -68,9 +70,7 @@ impl App {
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
-        let lookups = (wire::lookups(&config), Handle::current());
-        let sources = (store.clone(), wire::sessions(&config)?);
-        let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
+        let facts = facts(&config, &store, judge)?;
         let (access_log, log_guard) = access_log(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
 
@@ -95,9 +95,11 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
+        let endpoints = endpoints::endpoints(&config, &facts, &names);
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
+            endpoints,
             facts,
             forward: wire::forward(&config),
             forms: FormBudget::new(config.forms.budget, config.forms.max),
@@ -166,6 +168,13 @@ impl From<BadPrefix> for BuildError {
     fn from(error: BadPrefix) -> Self {
         Self::System(std::io::Error::other(error))
     }
+}
+
+/// Facts whose lookups live on the current runtime.
+fn facts(config: &Config, store: &SqlStore, judge: Judge) -> Result<Facts, BuildError> {
+    let lookups = (wire::lookups(config), Handle::current());
+    let sources = (store.clone(), wire::sessions(config)?);
+    Ok(Facts::new(sources, judge, FactCache::new(wire::cache(config)), lookups))
 }
 
 fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), BuildError> {

@@ -6,6 +6,7 @@
 
 mod app;
 mod chores;
+mod endpoints;
 mod error;
 mod explainer;
 mod listener;

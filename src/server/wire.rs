@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::error::BuildError;
+use super::{endpoints, error::BuildError};
 use crate::{
     auth::{
         acl::AclTree,
@@ -158,7 +158,7 @@ pub(super) fn pipeline(
         locate: locate(config, routes),
         authenticate: authenticate(config),
         authorize: authorize(config),
-        max_body: config.listen.max_body,
+        limit: endpoints::limit(config),
         names,
         facts: facts.clone(),
         reference,
@@ -184,6 +184,7 @@ fn locate(config: &Config, routes: Option<RouteTable>) -> LocateRules {
         routes: routes.map(Routes::new),
         resolves_anonymous: config.acl.anonymous == config::Anonymous::Resolve,
         refuses_unmatched: config.acl.unmatched == config::Unmatched::Refuse,
+        own: endpoints::own(config),
     }
 }
 
@@ -252,13 +253,7 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
         max_headers,
         max_body,
         drain_timeout: config.listen.drain_timeout,
-        replies: Refusals {
-            style: match config.replies {
-                config::Replies::Magento => Style::Magento,
-                config::Replies::Problem => Style::Problem,
-            },
-            header: names.refused.clone(),
-        },
+        replies: refusals(config, names),
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
         upstream: UpstreamSettings {
             address: config.upstream.address.with_port(80),
@@ -268,6 +263,15 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
             max_idle: config.upstream.max_idle,
         },
     }
+}
+
+/// How refusals are written.
+pub(super) fn refusals(config: &Config, names: &HeaderNames) -> Refusals {
+    let style = match config.replies {
+        config::Replies::Magento => Style::Magento,
+        config::Replies::Problem => Style::Problem,
+    };
+    Refusals { style, header: names.refused.clone() }
 }
 
 pub(super) const fn cache(config: &Config) -> CacheSettings {

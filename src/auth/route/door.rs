@@ -21,10 +21,19 @@ pub enum Door<'a> {
     Graphql,
     /// `/soap`.
     Soap,
-    /// `/oauth/token`, the handshake.
-    OauthToken,
+    /// `/oauth/token`, the handshake, and which of its steps.
+    OauthToken(Option<HandshakeStep>),
     /// None of them.
     Elsewhere,
+}
+
+/// A step of the handshake, by the third segment. Magento reads further segments as names and values of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeStep {
+    /// `/oauth/token/request`.
+    Request,
+    /// `/oauth/token/access`.
+    Access,
 }
 
 /// What follows `/rest`: store code, then route.
@@ -38,9 +47,10 @@ impl<'a> CanonicalPath<'a> {
     /// [`Malformation::DisguisedRoute`] if only the decoded path is an entrance.
     pub fn door(self) -> Result<Door<'a>, Malformation> {
         let door = door_of(self.segments());
-        let is_disguised = door == Door::Elsewhere
+        let is_vague = matches!(door, Door::Elsewhere | Door::OauthToken(None));
+        let is_disguised = is_vague
             && self.as_str().contains('%')
-            && door_of(Segments::collapsed(&decode(self.as_str(), Decode::All))) != Door::Elsewhere;
+            && door_of(Segments::collapsed(&decode(self.as_str(), Decode::All))) != door;
         if is_disguised { Err(Malformation::DisguisedRoute) } else { Ok(door) }
     }
 }
@@ -56,7 +66,11 @@ fn door_of(mut segments: Segments<'_>) -> Door<'_> {
         Some("rest") => Door::Rest(RestPath(segments.remainder())),
         Some("graphql") => Door::Graphql,
         Some("soap") => Door::Soap,
-        Some("oauth") if segments.next() == Some("token") => Door::OauthToken,
+        Some("oauth") if segments.next() == Some("token") => Door::OauthToken(match segments.next() {
+            Some("request") => Some(HandshakeStep::Request),
+            Some("access") => Some(HandshakeStep::Access),
+            Some(_) | None => None,
+        }),
         _ => Door::Elsewhere,
     }
 }
@@ -103,9 +117,11 @@ mod tests {
             ("/graphql", Door::Graphql),
             ("/index.php/graphql/x", Door::Graphql),
             ("/soap/default", Door::Soap),
-            ("/oauth/token/request", Door::OauthToken),
-            ("/oauth/token", Door::OauthToken),
-            ("/pub/oauth//token/access", Door::OauthToken),
+            ("/oauth/token/request", Door::OauthToken(Some(HandshakeStep::Request))),
+            ("/oauth/token/request/x/1", Door::OauthToken(Some(HandshakeStep::Request))),
+            ("/oauth/token", Door::OauthToken(None)),
+            ("/oauth/token/Request", Door::OauthToken(None)),
+            ("/pub/oauth//token/access", Door::OauthToken(Some(HandshakeStep::Access))),
             ("/oauth/tokens", Door::Elsewhere),
             ("/oauth", Door::Elsewhere),
             ("/", Door::Elsewhere),
@@ -135,6 +151,8 @@ mod tests {
             "/%73oap",
             "/oauth%2Ftoken",
             "/oauth/t%6Fken/request",
+            "/oauth/token/%72equest",
+            "/oauth/token%2Faccess",
             "/%6Fauth/token",
         ] {
             if let Ok(path) = CanonicalPath::parse(path) {

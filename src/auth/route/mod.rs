@@ -17,7 +17,7 @@ mod scope;
 mod table;
 mod trie;
 
-pub use door::{Door, RestPath};
+pub use door::{Door, HandshakeStep, RestPath};
 pub use open_reads::is_open_read;
 pub use path::{CanonicalPath, Segments};
 pub use resolve::RestMatch;

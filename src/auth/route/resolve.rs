@@ -29,6 +29,8 @@ pub struct RestMatch<'t> {
     pub route: Option<&'t Route>,
     /// The path is `/schema`, Magento's description of its services: open to all, and different for each caller.
     pub is_schema: bool,
+    /// The path has the words of the asynchronous API.
+    pub is_asynchronous: bool,
 }
 
 impl<'t> RestMatch<'t> {
@@ -53,7 +55,8 @@ impl<'t> RestMatch<'t> {
         let (named, rest) = scope.enter(path.as_str());
         let is_schema = rest.trim_matches('/') == "schema";
         let store = named.or_else(|| scope.default_store());
-        Ok(Self { store, names_store: named.is_some(), route, is_schema })
+        let is_asynchronous = synchronous(method, rest).len() < rest.len();
+        Ok(Self { store, names_store: named.is_some(), route, is_schema, is_asynchronous })
     }
 }
 

@@ -7,6 +7,7 @@
 use std::{
     cell::Cell,
     fmt,
+    future::poll_fn,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -18,7 +19,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::form::Form;
+use super::{form::Form, scan::Scan};
+use crate::proxy::address_limit::TooMany;
 
 /// Why a body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +34,9 @@ pub(super) enum BodyError {
     /// The peer closed or broke the framing.
     #[error("body broke off")]
     Broken,
+    /// The body asks for more sign-ins than its sender's address has left.
+    #[error("body holds too many sign-ins")]
+    TooManyLogins(TooMany),
 }
 
 /// An incoming body that is passed on frame by frame.
@@ -41,6 +46,9 @@ pub(super) struct Relay {
     stall: Stall,
     trail: Rc<Trail>,
     passed: u64,
+    scan: Option<Scan>,
+    /// A piece that was read before anybody asked for it.
+    ahead: Option<Bytes>,
 }
 
 /// How a body fares, for the exchange, which outlives it.
@@ -78,7 +86,26 @@ impl Relay {
         if incoming.is_end_stream() {
             trail.fate.set(Fate::Complete);
         }
-        Self { incoming, remaining: limit, stall: Stall::new(idle), trail, passed: 0 }
+        Self {
+            incoming,
+            remaining: limit,
+            stall: Stall::new(idle),
+            trail,
+            passed: 0,
+            scan: None,
+            ahead: None,
+        }
+    }
+
+    /// Watches over the body from its first piece, which is read now: what is refused for it never reaches the upstream.
+    pub(super) async fn scan(&mut self, scan: Scan) -> Result<(), BodyError> {
+        self.scan = Some(scan);
+        if self.is_end_stream() {
+            return Ok(());
+        }
+        let first = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await.transpose()?;
+        self.ahead = first.and_then(|frame| frame.into_data().ok());
+        Ok(())
     }
 
     /// Where to see how it fares.
@@ -101,6 +128,9 @@ impl Relay {
     }
 
     fn pass(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(Err(error)) = self.scan.as_mut().map(|scan| scan.look(&data)) {
+            return self.fail(error);
+        }
         let length = data.len() as u64;
         if let Some(remaining) = &mut self.remaining {
             match remaining.checked_sub(length) {
@@ -125,6 +155,9 @@ impl Body for Relay {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(data) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
@@ -146,11 +179,13 @@ impl Body for Relay {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.ahead.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let hint = self.incoming.size_hint();
+        let ahead = self.ahead.as_ref().map_or(0, |data| data.len() as u64);
+        hint.exact().map_or(hint, |rest| SizeHint::with_exact(rest + ahead))
     }
 }
 

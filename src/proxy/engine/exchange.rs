@@ -15,15 +15,17 @@ use super::{
     body::{Answer, Fate, Outgoing, Relay, Trail},
     connection::Client,
     form::{Form, FormBudget, refused},
+    own::Watched,
     pool::{ConnectError, Held},
     report::Report,
+    scan::Scan,
     upgrade,
     worker::Worker,
 };
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
     proxy::{
-        inject::HeaderEdits,
+        outcome::{Forward, Outcome},
         peer::Peer,
         pipeline::{Known, Step},
     },
@@ -86,9 +88,9 @@ impl Content {
 }
 
 /// A request between its head and its answer.
-struct Inbound<'a> {
-    client: &'a Rc<Client>,
-    now: UnixTime,
+pub(super) struct Inbound<'a> {
+    pub(super) client: &'a Rc<Client>,
+    pub(super) now: UnixTime,
 }
 
 impl Inbound<'_> {
@@ -100,26 +102,31 @@ impl Inbound<'_> {
     ) -> Result<Response<Content>, Rejection> {
         let Client { worker, peer, .. } = &**self.client;
         let mut body = Body::Unread(body);
-        let edits = self.decide(&head, &mut body, report).await?;
+        let outcome = self.decide(&head, &mut body, report).await?;
         report.decided();
+        let Forward { edits, watch } = match outcome {
+            Outcome::Own(call) => return self.answer(call, head, body, report).await,
+            Outcome::Forward(forward) => forward,
+        };
+        let aftermath = match self.watch(watch, &head, &mut body, report).await? {
+            Watched::Answered(answer) => return Ok(*answer),
+            Watched::Forward(aftermath) => aftermath,
+        };
 
         let upgrades = upgrade::is_websocket(&head).then(|| head.extensions.clone());
         let mut head = worker.shared.forward.request(head, edits, peer);
         // After `Connection` was obeyed, which could have nominated it away.
         head.headers.insert(REQUEST_ID, report.request_id.clone());
-        match upgrades {
+        let answered = match upgrades {
             Some(extensions) => upgrade::forward(self.client, head, extensions, report).await,
             None => forward(worker, head, body.into_outgoing(), report).await,
-        }
+        }?;
+        self.learn(&aftermath, &answered);
+        Ok(answered)
     }
 
     /// Asks the pipeline until it knows enough, fetching what it lacks.
-    async fn decide(
-        &self,
-        head: &Parts,
-        body: &mut Body,
-        report: &mut Report,
-    ) -> Result<HeaderEdits, Rejection> {
+    async fn decide(&self, head: &Parts, body: &mut Body, report: &mut Report) -> Result<Outcome, Rejection> {
         let Client { worker, peer, .. } = &**self.client;
         let shared = &worker.shared;
         let mut facts = Vec::new();
@@ -139,8 +146,8 @@ impl Inbound<'_> {
     }
 }
 
-/// A request's body: still on its way, or collected because a signature covers it.
-enum Body {
+/// A request's body: still on its way, or collected.
+pub(super) enum Body {
     Unread(Relay),
     Form(Form),
     /// Only while it is being collected.
@@ -162,6 +169,28 @@ impl Body {
             Self::Form(_) | Self::Moving => return Err(Rejection::FormBudgetExhausted),
         }
         Ok(())
+    }
+
+    /// The whole body, if it is no longer than `most`.
+    pub(super) async fn collected(&mut self, forms: &FormBudget, most: usize) -> Result<Bytes, Rejection> {
+        if let Self::Unread(_) = self
+            && let Self::Unread(relay) = std::mem::replace(self, Self::Moving)
+        {
+            *self = Self::Form(forms.collect_at_most(most, relay).await?);
+        }
+        match self {
+            Self::Form(form) if form.bytes.len() <= most => Ok(form.bytes.clone()),
+            Self::Form(_) | Self::Unread(_) | Self::Moving => Err(Rejection::BodyTooLarge),
+        }
+    }
+
+    /// Watches over the body as it passes. GraphQL takes no signatures: no form is collected there.
+    pub(super) async fn scan(&mut self, mut scan: Scan) -> Result<(), Rejection> {
+        match self {
+            Self::Unread(relay) => relay.scan(scan).await.map_err(refused),
+            Self::Form(form) => scan.look(&form.bytes).map_err(refused),
+            Self::Moving => Ok(()),
+        }
     }
 
     fn into_outgoing(self) -> Outgoing {

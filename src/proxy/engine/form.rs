@@ -1,6 +1,6 @@
-//! Collecting a form body, because a signature covers it.
+//! Collecting a body, because a signature covers it, or because the gate answers it itself.
 //!
-//! Only a signed request whose header parameters, timestamp, consumer and token already passed gets here. One body is
+//! Of the first kind, only a signed request whose header parameters, timestamp, consumer and token already passed gets here. One body is
 //! bounded, and so is the memory of all of them together: a flood of forms is refused, not buffered.
 
 use std::sync::{
@@ -29,14 +29,19 @@ impl FormBudget {
         Self { left: Arc::new(AtomicUsize::new(total)), per_form }
     }
 
-    /// Collects a body; its share of the room is free again when the result is dropped.
-    pub(super) async fn collect(&self, mut body: Relay) -> Result<Form, Rejection> {
+    /// Collects a form; its share of the room is free again when the result is dropped.
+    pub(super) async fn collect(&self, body: Relay) -> Result<Form, Rejection> {
+        self.collect_at_most(self.per_form, body).await
+    }
+
+    /// Collects a body of at most so many bytes.
+    pub(super) async fn collect_at_most(&self, most: usize, mut body: Relay) -> Result<Form, Rejection> {
         let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-        let share = self.take(announced.unwrap_or(self.per_form).min(self.per_form))?;
-        let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default().min(self.per_form));
+        let share = self.take(announced.unwrap_or(most).min(most))?;
+        let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default().min(most));
         while let Some(frame) = body.frame().await {
             let data = frame.map_err(refused)?.into_data().unwrap_or_default();
-            if bytes.len() + data.len() > self.per_form {
+            if bytes.len() + data.len() > most {
                 return Err(Rejection::BodyTooLarge);
             }
             bytes.extend_from_slice(&data);
@@ -53,11 +58,12 @@ impl FormBudget {
 }
 
 /// What a client hears whose body ended before its end.
-pub(super) const fn refused(error: BodyError) -> Rejection {
+pub(super) fn refused(error: BodyError) -> Rejection {
     match error {
         BodyError::TooLarge => Rejection::BodyTooLarge,
         BodyError::Stalled => Rejection::BodyStalled,
         BodyError::Broken => Rejection::Malformed(Malformation::Framing),
+        BodyError::TooManyLogins(too_many) => too_many.into(),
     }
 }
 

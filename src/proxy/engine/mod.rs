@@ -7,9 +7,11 @@ mod body;
 mod connection;
 mod exchange;
 mod form;
+mod own;
 mod pool;
 mod progress;
 mod report;
+mod scan;
 mod upgrade;
 mod worker;
 

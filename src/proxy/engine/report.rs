@@ -84,6 +84,11 @@ impl Report {
         self.refused = Some(rejection.reason());
     }
 
+    /// The gate's own answer is a refusal.
+    pub(super) const fn refused_as(&mut self, reason: &'static str) {
+        self.refused = Some(reason);
+    }
+
     /// The answer's body ended.
     pub(super) fn finish(mut self, ended: Ended) {
         self.ended = Some(ended);
@@ -133,7 +138,11 @@ impl Report {
     }
 
     const fn result(&self) -> &'static str {
-        if self.refused.is_some() { "refused" } else { "forwarded" }
+        match (self.refused, self.notes.own) {
+            (Some(_), _) => "refused",
+            (None, Some(_)) => "answered",
+            (None, None) => "forwarded",
+        }
     }
 
     fn write(&self, head: &Line0) {

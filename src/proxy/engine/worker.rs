@@ -18,6 +18,7 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         forward::ForwardRules,
+        own::Endpoints,
         peer::{Peer, TrustedProxies},
         pipeline::Pipeline,
         shadow::Sampler,
@@ -63,7 +64,9 @@ pub struct Shared {
     pub forward: ForwardRules,
     /// Limits.
     pub settings: WorkerSettings,
-    /// Room for form bodies.
+    /// Whoever answers the gate's own endpoints.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// Room for collected bodies.
     pub forms: FormBudget,
     /// Room for connections.
     pub connections: Arc<Semaphore>,

@@ -1,0 +1,124 @@
+//! Requests that the gate answers itself, or asks itself about before they go upstream.
+//!
+//! Their bodies are collected, short ones only, within the room that signed forms have too. The answer is made elsewhere,
+//! behind [`Endpoints`](crate::proxy::own::Endpoints): a worker hands the request over and awaits, as it does for facts.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, request::Parts};
+
+use super::{
+    exchange::{Body, Content, Inbound},
+    report::Report,
+    scan::{Scan, Sighting},
+};
+use crate::{
+    auth::rejection::Rejection,
+    proxy::{
+        outcome::Watch,
+        own::{OwnAnswer, OwnCall, OwnRequest},
+    },
+    store::Subject,
+};
+
+/// More than any login or handshake needs.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What is left to do when the upstream has answered.
+pub(super) enum Aftermath {
+    /// Nothing.
+    Nothing,
+    /// If it agreed, facts about this customer are no longer true.
+    Revoked(Subject),
+    /// The same, if the body held a mutation.
+    RevokedIf(Sighting, Subject),
+}
+
+/// How a watched request goes on.
+pub(super) enum Watched {
+    /// To the upstream.
+    Forward(Aftermath),
+    /// It was answered.
+    Answered(Box<Response<Content>>),
+}
+
+impl Inbound<'_> {
+    /// Answers an own endpoint.
+    pub(super) async fn answer(
+        &self,
+        call: OwnCall,
+        head: Parts,
+        mut body: Body,
+        report: &mut Report,
+    ) -> Result<Response<Content>, Rejection> {
+        let request = self.own_request(call, head, &mut body, report).await?;
+        let answer = self.client.worker.shared.endpoints.answer(request).await;
+        Ok(self.content(answer, report))
+    }
+
+    /// Does what has to be done before a request goes upstream.
+    pub(super) async fn watch(
+        &self,
+        watch: Watch,
+        head: &Parts,
+        body: &mut Body,
+        report: &mut Report,
+    ) -> Result<Watched, Rejection> {
+        match watch {
+            Watch::Nothing => Ok(Watched::Forward(Aftermath::Nothing)),
+            Watch::Revocation(subject) => {
+                Ok(Watched::Forward(subject.map_or(Aftermath::Nothing, Aftermath::Revoked)))
+            }
+            Watch::Mutations(charge, subject) => {
+                let scan = Scan::new(charge);
+                let sighting = scan.sighting();
+                body.scan(scan).await?;
+                let revoked = subject.map(|subject| Aftermath::RevokedIf(sighting, subject));
+                Ok(Watched::Forward(revoked.unwrap_or(Aftermath::Nothing)))
+            }
+            Watch::Login(call) => {
+                let request = self.own_request(call, head.clone(), body, report).await?;
+                let answer = self.client.worker.shared.endpoints.screen(request).await;
+                Ok(match answer {
+                    Some(answer) => Watched::Answered(Box::new(self.content(answer, report))),
+                    None => Watched::Forward(Aftermath::Nothing),
+                })
+            }
+        }
+    }
+
+    /// Learns from the upstream's answer, before the client has it.
+    pub(super) fn learn(&self, aftermath: &Aftermath, answered: &Response<Content>) {
+        let subject = match aftermath {
+            Aftermath::Revoked(subject) => *subject,
+            Aftermath::RevokedIf(sighting, subject) if sighting.has_mutation() => *subject,
+            Aftermath::Nothing | Aftermath::RevokedIf(..) => return,
+        };
+        if answered.status().is_success() {
+            self.client.worker.shared.facts.cache().invalidate(subject);
+        }
+    }
+
+    async fn own_request(
+        &self,
+        call: OwnCall,
+        head: Parts,
+        body: &mut Body,
+        report: &Report,
+    ) -> Result<OwnRequest, Rejection> {
+        let shared = &self.client.worker.shared;
+        let body: Bytes = body.collected(&shared.forms, MAX_BODY).await?;
+        let client = self.client.peer.client(&head.headers, &shared.settings.trusted_proxies);
+        let request_id = report.request_id.to_str().unwrap_or_default().to_owned();
+        Ok(OwnRequest { call, head, body, client, request_id, now: self.now })
+    }
+
+    fn content(&self, answer: OwnAnswer, report: &mut Report) -> Response<Content> {
+        let OwnAnswer { mut response, refused } = answer;
+        if let Some(reason) = refused {
+            report.refused_as(reason);
+            let name = self.client.worker.shared.settings.replies.header.clone();
+            response.headers_mut().insert(name, HeaderValue::from_static(reason));
+        }
+        response.map(Content::Own)
+    }
+}
