@@ -5,7 +5,14 @@
 //! besides the store (time, keys, settings) it is given.
 
 pub mod audit;
+pub mod authorization;
+pub mod callback;
 mod error;
+pub mod foundation;
+pub mod integration;
+pub mod oauth;
+mod origin;
 pub mod random;
 
 pub use error::ServiceError;
+pub use origin::Origin;

@@ -24,7 +24,7 @@ pub use crate::store::records::IntegrationStatus;
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
-pub use changes::{Change, TokenValues};
+pub use changes::{Change, TokenValues, View};
 pub use writers::{
     NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
     RoleOwner, TokenOwner,

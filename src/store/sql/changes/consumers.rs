@@ -2,7 +2,7 @@
 
 use sqlx::query;
 
-use super::Change;
+use super::{Change, View};
 use crate::{
     auth::{secret::Secret, time::UnixTime},
     store::{
@@ -35,6 +35,28 @@ macro_rules! consumer {
     };
 }
 
+impl View {
+    /// Finds a consumer by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
+    pub async fn consumer(&mut self, id: u32) -> Result<Option<ConsumerRecord>, StoreError> {
+        let found = query(consumer!("o.entity_id = ?1")).bind(id).fetch_optional(self.connection()).await?;
+        found.map_or(Ok(None), |row| record(&Columns(&row)))
+    }
+
+    /// Finds a consumer by its key, byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::consumer`].
+    pub async fn consumer_by_key(&mut self, key: &str) -> Result<Option<ConsumerRecord>, StoreError> {
+        let found = query(consumer!("o.key = ?1")).bind(key).fetch_optional(self.connection()).await?;
+        found.map_or(Ok(None), |row| record(&Columns(&row)))
+    }
+}
+
 impl Change {
     /// Writes a consumer and returns its `entity_id`.
     ///
@@ -59,26 +81,6 @@ impl Change {
         .bind(rejected_callback_url)
         .bind(now);
         insert_row(self.connection(), insert, "oauth_consumer.entity_id").await
-    }
-
-    /// Finds a consumer by its id.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
-    pub async fn consumer(&mut self, id: u32) -> Result<Option<ConsumerRecord>, StoreError> {
-        let found = query(consumer!("o.entity_id = ?1")).bind(id).fetch_optional(self.connection()).await?;
-        found.map_or(Ok(None), |row| record(&Columns(&row)))
-    }
-
-    /// Finds a consumer by its key, byte for byte.
-    ///
-    /// # Errors
-    ///
-    /// As [`Change::consumer`].
-    pub async fn consumer_by_key(&mut self, key: &str) -> Result<Option<ConsumerRecord>, StoreError> {
-        let found = query(consumer!("o.key = ?1")).bind(key).fetch_optional(self.connection()).await?;
-        found.map_or(Ok(None), |row| record(&Columns(&row)))
     }
 
     /// Notes that a consumer was posted to: the handshake may begin. Says whether there is such a consumer.

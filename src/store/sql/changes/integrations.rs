@@ -2,7 +2,7 @@
 
 use sqlx::query;
 
-use super::Change;
+use super::{Change, View};
 use crate::{
     auth::time::UnixTime,
     store::{
@@ -26,6 +26,54 @@ macro_rules! integration {
             $condition
         )
     };
+}
+
+impl View {
+    /// Finds an integration by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
+    pub async fn integration(&mut self, id: u32) -> Result<Option<IntegrationRecord>, StoreError> {
+        let found = query(integration!("integration_id = ?1")).bind(id);
+        let row = found.fetch_optional(self.connection()).await?;
+        row.map(|row| record(&Columns(&row))).transpose()
+    }
+
+    /// Finds an integration by its name, upper case or lower.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::integration`].
+    pub async fn integration_by_name(&mut self, name: &str) -> Result<Option<IntegrationRecord>, StoreError> {
+        let found = query(integration!("name = ?1")).bind(name);
+        let row = found.fetch_optional(self.connection()).await?;
+        row.map(|row| record(&Columns(&row))).transpose()
+    }
+
+    /// Finds the integration of a consumer.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::integration`].
+    pub async fn integration_by_consumer(
+        &mut self,
+        consumer_id: u32,
+    ) -> Result<Option<IntegrationRecord>, StoreError> {
+        let found = query(integration!("consumer_id = ?1")).bind(consumer_id);
+        let row = found.fetch_optional(self.connection()).await?;
+        row.map(|row| record(&Columns(&row))).transpose()
+    }
+
+    /// Every integration, by id.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::integration`].
+    pub async fn integrations(&mut self) -> Result<Vec<IntegrationRecord>, StoreError> {
+        let rows = query(integration!("1 ORDER BY integration_id")).fetch_all(self.connection()).await?;
+        rows.iter().map(|row| record(&Columns(row))).collect()
+    }
 }
 
 impl Change {
@@ -117,52 +165,6 @@ impl Change {
     pub async fn delete_integration(&mut self, id: u32) -> Result<bool, StoreError> {
         let delete = query("DELETE FROM integration WHERE integration_id = ?1").bind(id);
         Ok(delete.execute(self.connection()).await?.rows_affected() > 0)
-    }
-
-    /// Finds an integration by its id.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
-    pub async fn integration(&mut self, id: u32) -> Result<Option<IntegrationRecord>, StoreError> {
-        let found = query(integration!("integration_id = ?1")).bind(id);
-        let row = found.fetch_optional(self.connection()).await?;
-        row.map(|row| record(&Columns(&row))).transpose()
-    }
-
-    /// Finds an integration by its name, upper case or lower.
-    ///
-    /// # Errors
-    ///
-    /// As [`Change::integration`].
-    pub async fn integration_by_name(&mut self, name: &str) -> Result<Option<IntegrationRecord>, StoreError> {
-        let found = query(integration!("name = ?1")).bind(name);
-        let row = found.fetch_optional(self.connection()).await?;
-        row.map(|row| record(&Columns(&row))).transpose()
-    }
-
-    /// Finds the integration of a consumer.
-    ///
-    /// # Errors
-    ///
-    /// As [`Change::integration`].
-    pub async fn integration_by_consumer(
-        &mut self,
-        consumer_id: u32,
-    ) -> Result<Option<IntegrationRecord>, StoreError> {
-        let found = query(integration!("consumer_id = ?1")).bind(consumer_id);
-        let row = found.fetch_optional(self.connection()).await?;
-        row.map(|row| record(&Columns(&row))).transpose()
-    }
-
-    /// Every integration, by id.
-    ///
-    /// # Errors
-    ///
-    /// As [`Change::integration`].
-    pub async fn integrations(&mut self) -> Result<Vec<IntegrationRecord>, StoreError> {
-        let rows = query(integration!("1 ORDER BY integration_id")).fetch_all(self.connection()).await?;
-        rows.iter().map(|row| record(&Columns(row))).collect()
     }
 }
 

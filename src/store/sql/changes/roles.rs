@@ -5,10 +5,10 @@
 
 use sqlx::{query, query_scalar};
 
-use super::Change;
+use super::{Change, View};
 use crate::store::{StoreError, sql::writers::insert::insert_row};
 
-impl Change {
+impl View {
     /// The role of an integration, the first if there are several.
     ///
     /// # Errors
@@ -21,6 +21,23 @@ impl Change {
         Ok(found.bind(integration_id).fetch_optional(self.connection()).await?)
     }
 
+    /// The resources that an integration's rules allow, in the order of the rules.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn allowed_resources(&mut self, integration_id: u32) -> Result<Vec<String>, StoreError> {
+        let found = query_scalar(
+            "SELECT u.resource_id FROM authorization_role AS r
+            JOIN authorization_rule AS u ON u.role_id = r.role_id
+            WHERE r.user_id = ?1 AND r.user_type = '1' AND u.permission = 'allow' AND u.resource_id IS NOT NULL
+            ORDER BY u.rule_id",
+        );
+        Ok(found.bind(integration_id).fetch_all(self.connection()).await?)
+    }
+}
+
+impl Change {
     /// Writes the role of an integration, without rules, and returns its `role_id`.
     ///
     /// # Errors
@@ -57,21 +74,6 @@ impl Change {
                 .await?;
         }
         Ok(())
-    }
-
-    /// The resources that an integration's rules allow, in the order of the rules.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] on an outage.
-    pub async fn allowed_resources(&mut self, integration_id: u32) -> Result<Vec<String>, StoreError> {
-        let found = query_scalar(
-            "SELECT u.resource_id FROM authorization_role AS r
-            JOIN authorization_rule AS u ON u.role_id = r.role_id
-            WHERE r.user_id = ?1 AND r.user_type = '1' AND u.permission = 'allow' AND u.resource_id IS NOT NULL
-            ORDER BY u.rule_id",
-        );
-        Ok(found.bind(integration_id).fetch_all(self.connection()).await?)
     }
 
     /// Deletes the roles of an integration with their rules.

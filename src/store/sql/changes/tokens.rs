@@ -5,7 +5,7 @@
 
 use sqlx::query;
 
-use super::Change;
+use super::{Change, View};
 use crate::{
     auth::{secret::Secret, time::UnixTime},
     store::{
@@ -47,7 +47,7 @@ pub struct TokenValues<'a> {
     pub callback_url: &'a str,
 }
 
-impl Change {
+impl View {
     /// Finds a token by its value, byte for byte.
     ///
     /// # Errors
@@ -62,13 +62,15 @@ impl Change {
     ///
     /// # Errors
     ///
-    /// As [`Change::token`].
+    /// As [`View::token`].
     pub async fn tokens_of(&mut self, consumer_id: u32) -> Result<Vec<TokenRecord>, StoreError> {
         let found = query(token!("t.consumer_id = ?1 AND t.user_type = 1 ORDER BY t.entity_id"));
         let rows = found.bind(consumer_id).fetch_all(self.connection()).await?;
         rows.iter().map(|row| record(&Columns(row))).collect()
     }
+}
 
+impl Change {
     /// Writes a token of a consumer and returns its `entity_id`.
     ///
     /// # Errors
@@ -121,6 +123,17 @@ impl Change {
         .bind(values.callback_url)
         .bind(now);
         Ok(update.execute(self.connection()).await?.rows_affected() == 1)
+    }
+
+    /// Deletes a token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn delete_token(&mut self, id: u32) -> Result<(), StoreError> {
+        let delete = query("DELETE FROM oauth_token WHERE entity_id = ?1").bind(id);
+        delete.execute(self.connection()).await?;
+        Ok(())
     }
 
     /// Deletes the tokens of a consumer, all but one; answers how many went.
