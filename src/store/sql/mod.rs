@@ -10,6 +10,7 @@ mod changes;
 mod columns;
 mod failure;
 mod location;
+mod logins;
 mod lookup;
 mod mapper;
 mod migrate;
@@ -18,6 +19,7 @@ mod reference;
 mod settings;
 mod sqlite;
 mod timestamp;
+mod users;
 mod writers;
 
 pub use crate::store::records::IntegrationStatus;

@@ -14,6 +14,8 @@ const SETTINGS: &str = r#"
         path AS "core_config_data.path", value AS "core_config_data.value"
     FROM core_config_data
     WHERE path LIKE 'oauth/%' OR path LIKE 'webapi/%' OR path = 'customer/account_share/scope'
+        OR path LIKE 'customer/password/%' OR path = 'admin/security/use_case_sensitive_login'
+        OR path IN ('customer/create_account/confirm', 'customer/account_information/confirm')
     ORDER BY config_id"#;
 
 impl SqlStore {
