@@ -171,3 +171,123 @@ pub(super) async fn conclude<T>(intent: Intent, done: Result<T, StoreError>) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::jwt::AcceptedKeys,
+        service::testing::{NOW, Shop, guest},
+        store::grant::Fact,
+    };
+
+    const CUSTOMER: &str =
+        "INSERT INTO customer_entity (entity_id, email, website_id) VALUES (7, 'a@example.com', 1)";
+
+    fn holder(revoke_before: Option<i64>) -> Holder {
+        let revoke_before = revoke_before.map(UnixTime::from_seconds);
+        Holder { user_type: UserType::Customer, id: 7, revoke_before }
+    }
+
+    fn settings(issuer: Issuer) -> TokenSettings {
+        TokenSettings { issuer, rehashes: false }
+    }
+
+    async fn issue(shop: &Shop, revoke_before: Option<i64>) -> Result<Secret<String>, ServiceError> {
+        let record = guest().record(Action::TokenIssued);
+        shop.desk.tokens.issue(holder(revoke_before), record).await
+    }
+
+    #[tokio::test]
+    async fn a_jwt_is_the_one_that_magento_would_issue() {
+        let shop = Shop::open(settings(Issuer::Jwt)).await;
+        shop.at(1_700_000_000 - NOW);
+        let admin = Holder { user_type: UserType::Admin, id: 1, revoke_before: None };
+        let token = shop.desk.tokens.issue(admin, guest().record(Action::TokenIssued)).await.unwrap();
+        // MAGENTO_AUTH 2.7.
+        assert_eq!(
+            token.expose(),
+            "eyJraWQiOiIxIiwiYWxnIjoiSFMyNTYifQ.eyJ1aWQiOjEsInV0eXBpZCI6MiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDM2MDB9.medfRQHPbWCoJC7ZmyOP8Yrrj4PJW3hg27cR1OTdsjE"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_token_holds_at_once_and_its_revocation_too() {
+        for issuer in [Issuer::Jwt, Issuer::Opaque] {
+            let shop = Shop::open(settings(issuer)).await;
+            shop.sql(CUSTOMER).await;
+            let token = issue(&shop, None).await.unwrap();
+            assert_eq!(token.expose().len() == 32, issuer == Issuer::Opaque);
+            assert!(shop.fact(&token).await.is_positive(), "{issuer:?}");
+            shop.at(5);
+            shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
+            assert!(!shop.fact(&token).await.is_positive(), "{issuer:?}");
+            let left = shop.rows("SELECT CAST(count(*) AS TEXT) FROM oauth_token").await;
+            assert_eq!(left, ["0"], "{issuer:?}");
+            let revoked =
+                "SELECT user_type_id || ' ' || user_id || ' ' || revoke_before FROM jwt_auth_revoked";
+            assert_eq!(shop.rows(revoked).await, [format!("3 7 {}", NOW + 5)], "{issuer:?}");
+            let in_that_second = issue(&shop, Some(NOW + 5)).await.unwrap();
+            assert!(shop.fact(&in_that_second).await.is_positive(), "{issuer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_jwts_are_issued_a_revocation_leaves_opaque_rows_and_kills_them_all_the_same() {
+        let shop = Shop::open(settings(Issuer::Jwt)).await;
+        shop.sql(CUSTOMER).await;
+        let opaque = TokenIssuer { issuer: Issuer::Opaque, ..shop.desk.tokens.clone() };
+        let token = opaque.issue(holder(None), guest().record(Action::TokenIssued)).await.unwrap();
+        assert!(shop.fact(&token).await.is_positive());
+        shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
+        assert!(matches!(&*shop.fact(&token).await, Fact::Refused("token_revoked_by_user")));
+        assert_eq!(shop.rows("SELECT token FROM oauth_token").await, [token.expose().clone()]);
+    }
+
+    #[tokio::test]
+    async fn an_opaque_token_is_the_row_that_magento_would_write() {
+        let shop = Shop::open(settings(Issuer::Opaque)).await;
+        shop.sql(CUSTOMER).await;
+        let token = issue(&shop, None).await.unwrap();
+        let row = "SELECT type || ' ' || token || ' ' || customer_id || ' ' || coalesce(admin_id, '-') || ' ' ||
+            coalesce(consumer_id, '-') || ' ' || user_type || ' ' || revoked || ' ' || created_at FROM oauth_token";
+        let expected = format!("access {} 7 - - 3 0 2026-11-21 07:58:12", token.expose());
+        assert_eq!(shop.rows(row).await, [expected]);
+        let stored = shop.rows("SELECT secret FROM oauth_token").await;
+        let decrypted = shop.facts.judge().encryptor.decrypt(&stored[0]).unwrap();
+        assert_eq!(decrypted.expose().len(), 32);
+    }
+
+    #[tokio::test]
+    async fn what_our_own_rules_would_refuse_is_not_issued() {
+        let wrapped = [("webapi/jwtauth/jwt_alg", "A128KW")];
+        for (rows, accepted, reason) in [
+            (&wrapped[..], AcceptedKeys::All, "jwt_algorithm_refused"),
+            (&[], AcceptedKeys::None, "jwt_signature"),
+        ] {
+            let shop = Shop::with(settings(Issuer::Jwt), rows, &accepted).await;
+            match issue(&shop, None).await {
+                Err(ServiceError::Misconfigured(cause)) => assert!(cause.starts_with(reason), "{cause}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn lifetimes_and_algorithm_are_those_of_the_settings() {
+        let rows = [("webapi/jwtauth/customer_expiration", "5"), ("webapi/jwtauth/jwt_alg", "HS512")];
+        let shop = Shop::with(settings(Issuer::Jwt), &rows, &AcceptedKeys::All).await;
+        let token = issue(&shop, None).await.unwrap();
+        let claims = shop.facts.judge().claims(token.expose().as_bytes()).unwrap();
+        assert_eq!((claims.issued_at.seconds(), claims.expires_at.seconds()), (NOW, NOW + 300));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_ends_nothing_and_issues_nothing() {
+        let shop = Shop::open(settings(Issuer::Opaque)).await;
+        shop.store.close().await;
+        assert!(matches!(issue(&shop, None).await, Err(ServiceError::Store(_))));
+        let revoked = shop.desk.tokens.revoke(UserType::Admin, 1, &guest()).await;
+        assert!(matches!(revoked, Err(ServiceError::Store(_))));
+    }
+}

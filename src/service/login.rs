@@ -185,7 +185,10 @@ impl LoginDesk {
             let replaced = store.replace_password_hash((user_type, id), &proven.password_hash, &new).await;
             // Nothing to replace: the password was changed meanwhile.
             match replaced {
-                Ok(false) => Ok(intent.failed("changed_meanwhile").await),
+                Ok(false) => {
+                    intent.failed("changed_meanwhile").await;
+                    Ok(())
+                }
                 replaced => conclude(intent, replaced.map(|_| ())).await,
             }
         };

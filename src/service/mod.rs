@@ -19,8 +19,6 @@ pub mod oauth;
 mod origin;
 pub mod passwords;
 pub mod random;
-#[cfg(test)]
-mod testing;
 mod throttle;
 pub mod users;
 
@@ -28,3 +26,8 @@ pub use error::ServiceError;
 pub use issuer::{Issuer, TokenSettings};
 pub use login::LoginDesk;
 pub use origin::Origin;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -254,3 +254,100 @@ impl Drop for Raised<'_> {
         self.0.dec();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::{metrics::Metrics, service::testing::secret};
+
+    fn pool(workers: usize, queue: usize, max_wait: Duration) -> (PasswordPool, PasswordMetrics) {
+        let metrics = Metrics::new().passwords;
+        let settings = PasswordSettings { workers, queue, max_wait };
+        let key = Secret::new(b"0123456789abcdef0123456789abcdef".to_vec());
+        (PasswordPool::new(settings, key, metrics.clone(), Handle::current()), metrics)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn a_password_is_right_or_wrong_and_nothing_stored_is_wrong() {
+        let (pool, _) = pool(2, 8, 60 * SECOND);
+        let current = pool.hash(&secret("Passw0rd!")).await.unwrap();
+        let again = pool.hash(&secret("Passw0rd!")).await.unwrap();
+        assert_ne!(current.expose(), again.expose(), "each hash has a salt of its own");
+        let old = secret("a4383d17c440a6fb97868c84cdc7453c:aa:0");
+        let costly = secret("00:aa:3_32_2_4294967296");
+        for (password, stored, verdict) in [
+            ("Passw0rd!", Some(&current), Verdict::Right { needs_upgrade: false }),
+            ("passw0rd!", Some(&current), Verdict::Wrong),
+            ("Password1", Some(&old), Verdict::Right { needs_upgrade: true }),
+            ("Password2", Some(&old), Verdict::Wrong),
+            ("Password1", Some(&costly), Verdict::Wrong),
+            ("Password1", None, Verdict::Wrong),
+        ] {
+            assert_eq!(pool.verify(&secret(password), stored).await.unwrap(), verdict, "{password}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_that_does_not_exist_costs_as_much_as_one_that_does() {
+        let (pool, _) = pool(1, 8, 60 * SECOND);
+        let current = pool.hash(&secret("Passw0rd!")).await.unwrap();
+        let old = secret("a4383d17c440a6fb97868c84cdc7453c:aa:0");
+        let mut fastest = Vec::new();
+        for stored in [Some(&current), Some(&old), None] {
+            let mut times = Vec::new();
+            for _ in 0..5 {
+                let started = Instant::now();
+                pool.verify(&secret("wrong"), stored).await.unwrap();
+                times.push(started.elapsed());
+            }
+            fastest.push(times.into_iter().min().unwrap());
+        }
+        let (least, most) = (fastest.iter().min().unwrap(), fastest.iter().max().unwrap());
+        assert!(*most < 5 * *least, "{fastest:?}");
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_queue_full_is_sent_away_and_who_leaves_makes_room() {
+        let (pool, metrics) = pool(1, 1, 60 * SECOND);
+        let worker = pool.0.worker().await.unwrap();
+        let password = secret("x");
+        let mut queued = Box::pin(pool.verify(&password, None));
+        assert!((&mut queued).now_or_never().is_none());
+        assert_eq!(metrics.waiting.get(), 1);
+        let refused = pool.verify(&secret("x"), None).await;
+        assert!(matches!(refused, Err(ServiceError::Busy { retry_after: 60 })), "{refused:?}");
+        assert_eq!(metrics.refused.get(), 1);
+        drop(queued);
+        assert_eq!(metrics.waiting.get(), 0);
+        drop(worker);
+        assert_eq!(pool.verify(&secret("x"), None).await.unwrap(), Verdict::Wrong);
+        assert_eq!((metrics.running.get(), metrics.waiting.get()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn the_wait_is_bounded() {
+        let (pool, metrics) = pool(1, 8, Duration::from_millis(20));
+        let _worker = pool.0.worker().await.unwrap();
+        let refused = pool.verify(&secret("x"), None).await;
+        assert!(matches!(refused, Err(ServiceError::Busy { retry_after: 1 })), "{refused:?}");
+        assert_eq!(metrics.waiting.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn memory_is_used_again_and_given_back_when_nobody_waits() {
+        let (pool, metrics) = pool(2, 8, 60 * SECOND);
+        let (password, stored) = (secret("x"), None);
+        let checks = (0..6).map(|_| pool.verify(&password, stored));
+        for verdict in futures_util::future::join_all(checks).await {
+            assert_eq!(verdict.unwrap(), Verdict::Wrong);
+        }
+        assert!(pool.0.spare().len() <= 2);
+        pool.verify(&password, stored).await.unwrap();
+        assert_eq!(pool.0.spare().len(), 1);
+        assert_eq!(metrics.running.get(), 0);
+    }
+}

@@ -12,7 +12,9 @@ use tokio::runtime::Handle;
 
 use super::{
     LoginDesk, Origin, ServiceError, TokenSettings,
+    admin_token::AdminTokenService,
     audit::Audit,
+    customer_token::CustomerTokenService,
     passwords::{PasswordPool, PasswordSettings},
 };
 use crate::{
@@ -45,7 +47,6 @@ pub(super) struct Shop {
     pub(super) store: SqlStore,
     pub(super) facts: Facts,
     pub(super) desk: LoginDesk,
-    pub(super) metrics: Metrics,
     now: Arc<AtomicI64>,
 }
 
@@ -87,15 +88,20 @@ impl Shop {
         });
         let lookups = LookupSettings { timeout: minute, max_concurrent: 100 };
         let facts = Facts::new((store.clone(), None), judge, cache, (lookups, Handle::current()));
-        let metrics = Metrics::new();
         let now = Arc::new(AtomicI64::new(NOW));
         let moved = Arc::clone(&now);
         let clock = Clock::given(move || UnixTime::from_seconds(moved.load(Ordering::Relaxed)));
         let key = keys.newest().cipher_key().clone();
         let pool =
-            PasswordPool::new(PasswordSettings::default(), key, metrics.passwords.clone(), Handle::current());
+            PasswordPool::new(PasswordSettings::default(), key, Metrics::new().passwords, Handle::current());
         let desk = LoginDesk::new(facts.clone(), pool, Audit::off(), clock, settings);
-        Self { store, facts, desk, metrics, now }
+        Self { store, facts, desk, now }
+    }
+
+    /// The same desk with other settings.
+    pub(super) fn rebuilt(&self, settings: TokenSettings) -> LoginDesk {
+        let LoginDesk { facts, passwords, tokens, .. } = self.desk.clone();
+        LoginDesk::new(facts, passwords, tokens.audit, tokens.clock, settings)
     }
 
     /// Sets the clock, in seconds after the beginning.
@@ -108,9 +114,40 @@ impl Shop {
         self.store.execute_for_test(statement).await;
     }
 
-    /// The rows of a statement, their columns joined by blanks, NULL as a dash.
+    /// The rows of a query for one column of text.
     pub(super) async fn rows(&self, statement: &str) -> Vec<String> {
         self.store.read_for_test(statement).await
+    }
+
+    /// The throttle's rows: name, kind, count.
+    pub(super) async fn failures(&self) -> Vec<String> {
+        let select =
+            "SELECT user_name || '|' || user_type || '|' || failures_count FROM oauth_token_request_log
+            ORDER BY user_name, user_type";
+        self.rows(select).await
+    }
+
+    /// Signs an admin in.
+    pub(super) async fn admin(&self, name: &str, password: &str) -> Result<Secret<String>, ServiceError> {
+        let service = AdminTokenService::new(self.desk.clone());
+        service.create_admin_access_token(Some(name), Some(&secret(password)), &guest()).await
+    }
+
+    /// Signs a customer in, in the website 1.
+    pub(super) async fn customer(&self, name: &str, password: &str) -> Result<Secret<String>, ServiceError> {
+        self.customer_in(Some(1), name, password).await
+    }
+
+    /// Signs a customer in.
+    pub(super) async fn customer_in(
+        &self,
+        website_id: Option<u16>,
+        name: &str,
+        password: &str,
+    ) -> Result<Secret<String>, ServiceError> {
+        let service = CustomerTokenService::new(self.desk.clone());
+        let (name, password) = (Some(name), Some(&secret(password)));
+        service.create_customer_access_token(name, password, website_id, &guest()).await
     }
 
     /// What the request path makes of a bearer token.

@@ -248,10 +248,7 @@ fn allow(rules: PasswordRules, password: &Secret<String>) -> Result<(), ServiceE
 }
 
 fn taken(error: ServiceError, text: &'static str) -> ServiceError {
-    match error {
-        ServiceError::Store(StoreError::Conflict(_)) => input(text),
-        other => other,
-    }
+    if matches!(error, ServiceError::Store(StoreError::Conflict(_))) { input(text) } else { error }
 }
 
 const fn input(text: &'static str) -> ServiceError {
