@@ -29,6 +29,7 @@ use crate::{
         admin_token::AdminTokenService,
         audit::Audit,
         customer_token::{CustomerTokenService, login_website},
+        integration::IntegrationService,
         passwords::{PasswordPool, PasswordSettings},
     },
     store::{logins::LoginKind, reference::ReferenceTables},
@@ -66,7 +67,7 @@ pub(super) fn endpoints(
     config: &Config,
     audit: Audit,
     metrics: &Metrics,
-    running: &Running<'_>,
+    (running, integrations): (&Running<'_>, &IntegrationService),
 ) -> Result<Arc<dyn Endpoints>, BuildError> {
     let Running { facts, reference, clock, .. } = *running;
     let tokens = &config.tokens;
@@ -84,7 +85,7 @@ pub(super) fn endpoints(
         config::Issuer::Opaque => Issuer::Opaque,
     };
     let settings = TokenSettings { issuer, rehashes: tokens.rehash_on_login };
-    let handshake = handshake::endpoints(config, audit.clone(), running);
+    let handshake = handshake::endpoints(config, integrations, running.nonces);
     let desk = LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings);
     let tokens = TokenEndpoints {
         admins: AdminTokenService::new(desk.clone()),
