@@ -106,8 +106,7 @@ impl App {
             clock: &clock,
         };
         let integrations = handshake::running_service(&config, Audit::off(), &running);
-        let endpoints =
-            endpoints::endpoints(&config, Audit::off(), &metrics, (&running, &integrations))?;
+        let endpoints = endpoints::endpoints(&config, Audit::off(), &metrics, (&running, &integrations))?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),

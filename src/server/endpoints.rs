@@ -93,7 +93,10 @@ pub(super) fn endpoints(
         facts: facts.clone(),
         reads_query: tokens.query_credentials,
     };
-    Ok(Arc::new(OwnEndpoints(Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }), runtime)))
+    Ok(Arc::new(OwnEndpoints(
+        Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }),
+        runtime,
+    )))
 }
 
 /// Hands own requests over to the runtime on which they are answered.

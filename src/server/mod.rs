@@ -7,9 +7,9 @@
 mod app;
 mod chores;
 mod endpoints;
-mod handshake;
 mod error;
 mod explainer;
+mod handshake;
 mod listener;
 mod run;
 mod wire;

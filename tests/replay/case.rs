@@ -162,7 +162,8 @@ impl Outcome {
         let values: Vec<String> = self.answer.text().split('&').map(str::to_owned).collect();
         let is_token = |text: &String, name: &str| {
             text.strip_prefix(name).is_some_and(|value| {
-                value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                value.len() == 32
+                    && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             })
         };
         let [token, secret] = values.as_slice() else { return false };

@@ -59,7 +59,9 @@ pub(crate) fn replay(tables: &Tables, used: &mut Vec<String>) -> Count {
             let outcome = stage.play(&case, &recorded);
             match stage.differs(&case, &recorded, &outcome) {
                 None => count.agree += 1,
-                Some(_) if issued(&recorded) && outcome.is_issue() => count.wrong.push(format!("{name}: rows")),
+                Some(_) if issued(&recorded) && outcome.is_issue() => {
+                    count.wrong.push(format!("{name}: rows"))
+                }
                 Some(_) => count.add(&case, &outcome, tables, used),
             }
         } else {
@@ -194,11 +196,14 @@ impl Stage {
             let text = posted.err().unwrap_or_default();
             return (!error.ends_with(&text)).then(|| format!("says {text}"));
         }
-        let (Ok(verifier), [got]) = (posted, got.as_slice()) else { return Some("was not posted".to_owned()) };
+        let (Ok(verifier), [got]) = (posted, got.as_slice()) else {
+            return Some("was not posted".to_owned());
+        };
         let ours = self.rows(consumer).iter().any(|row| row[1] == "verifier" && row[4] == verifier);
-        let reused = self.states.get(&consumer).is_some_and(|state| {
-            state.tokens.iter().any(|row| row[1] == "verifier" && row[4] == verifier)
-        });
+        let reused = self
+            .states
+            .get(&consumer)
+            .is_some_and(|state| state.tokens.iter().any(|row| row[1] == "verifier" && row[4] == verifier));
         let was_reused = expected.tokens.iter().any(|row| {
             row[1] == "verifier" && self.states.get(&consumer).is_some_and(|state| state.tokens.contains(row))
         });
@@ -248,7 +253,9 @@ fn third_party(name: &str) -> Upstream {
         "callback_refused" => return Upstream::raw(drop),
         _ => "200 OK",
     };
-    Upstream::answering(move |_, socket| write!(socket, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_ok())
+    Upstream::answering(move |_, socket| {
+        write!(socket, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_ok()
+    })
 }
 
 /// Whose rows a case is about: those of its key, else those that it lists.

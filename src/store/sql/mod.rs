@@ -23,11 +23,10 @@ mod users;
 mod writers;
 
 pub use crate::store::records::IntegrationStatus;
+pub use changes::{Change, TokenValues, View};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
-pub use changes::{Change, TokenValues, View};
 pub use writers::{
-    NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
-    RoleOwner, TokenOwner,
+    NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole, RoleOwner, TokenOwner,
 };
