@@ -9,6 +9,7 @@ pub mod bearer;
 pub mod credential;
 pub mod crypt_keys;
 pub mod encryptor;
+pub mod form_text;
 pub mod header_text;
 pub mod identity;
 pub mod jwt;

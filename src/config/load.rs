@@ -11,6 +11,7 @@ use super::{
     finding::{ConfigErrors, Finding, Source},
     forms::Forms,
     gather::{Gathered, file_text, folder_of},
+    handshake::Handshake,
     headers::Headers,
     listen::Listen,
     log::Log,
@@ -63,6 +64,8 @@ pub struct Config {
     pub forms: Forms,
     /// How tokens are issued.
     pub tokens: Tokens,
+    /// How integrations get their tokens.
+    pub handshake: Handshake,
     /// What is logged.
     pub log: Log,
     /// When a change is taken up.
@@ -169,6 +172,7 @@ impl Config {
         let headers = Headers::parse(raw.headers, noted);
         let forms = Forms::parse(raw.forms, noted);
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
+        let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
         let log = Log::parse(raw.log, noted);
         let reload = Reload::parse(raw.reload, noted);
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
@@ -195,6 +199,7 @@ impl Config {
             headers,
             forms,
             tokens,
+            handshake,
             log,
             reload,
             files,

@@ -29,6 +29,7 @@ const LIVE: &[&str] = &[
     "scope",
     "acl",
     "headers",
+    "handshake",
 ];
 
 /// When a change is taken up.

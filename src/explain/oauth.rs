@@ -231,8 +231,8 @@ impl Case<'_> {
             });
             telling.chain.find(reading.as_str(), findings);
         }
-        let verified =
-            verify(self.presented, &self.request, &self.known.signing_key, rules.readings, self.path_is_safe);
+        let keys = self.known.keys(telling.circumstances.at);
+        let verified = verify(self.presented, &self.request, keys, rules.readings, self.path_is_safe);
         telling.chain.find("verifies", verified.is_ok());
         if verified.is_err() {
             let causes = self.diagnose(telling, credentials, secrets, store_codes);

@@ -241,7 +241,7 @@ impl Signed<'_> {
         };
         let timestamp = presented.timestamp();
         let in_window = rules.window.accepts(timestamp, now);
-        let standing = refused_standing(&fact.standing);
+        let standing = refused_standing(&fact.standing, now);
         // An unknown consumer, a bad token and a bad timestamp are checked like a bad signature, form and all but read:
         // the time an answer takes does not tell which it was.
         let signature = match (known.form, standing.is_none() && in_window) {
@@ -249,7 +249,7 @@ impl Signed<'_> {
             (form, _) => verify(
                 &presented,
                 &signed_request(rules, self.sanitized, form),
-                &fact.signing_key,
+                fact.keys(now),
                 rules.readings,
                 self.destination.decoded_path_is_safe(self.sanitized),
             ),
@@ -364,8 +364,12 @@ fn admitted(fact: &OauthFact, found: &Arc<Fact>, reading: &'static str) -> Authe
 }
 
 /// Why no signature can help this token.
-const fn refused_standing(standing: &Standing) -> Option<OauthProblem> {
+fn refused_standing(standing: &Standing, now: UnixTime) -> Option<OauthProblem> {
     match standing {
+        // A token that was rotated out is as unknown at its end as it will be once its row is gone.
+        Standing::Granted(grant) if grant.expires_at.is_some_and(|end| end <= now) => {
+            Some(OauthProblem::TokenUnknown)
+        }
         Standing::Granted(_) | Standing::Inactive => None,
         Standing::ConsumerUnknown => Some(OauthProblem::ConsumerKeyUnknown),
         Standing::TokenUnknown => Some(OauthProblem::TokenUnknown),

@@ -31,7 +31,7 @@ use crate::{
         engine::{FormBudget, Shared},
         reserved::{BadPrefix, HeaderNames},
     },
-    service::audit::Audit,
+    service::{audit::Audit, integration::IntegrationService},
     store::{
         cache::FactCache,
         facts::Facts,
@@ -70,8 +70,7 @@ impl App {
         let settings = wire::settings(&config);
         let judge = wire::judge(&config, &settings)?;
         let store = wire::open_store(&config, &judge.encryptor).await?;
-        let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
-        report_recovery(&config, nonces.recovery());
+        let nonces = open_nonces(&config, &clock)?;
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
@@ -95,9 +94,8 @@ impl App {
             audit: Audit::off(),
         };
         let desks = kept.desks(&config, &facts)?;
-        let shared = kept.shared(&config, (files.routes, names), (facts, reference, &desks));
         let refresh_interval = wire::refresh_interval(&config);
-        let reloader = Reloader::new(config, (kept, desks), shared);
+        let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
@@ -162,6 +160,11 @@ impl App {
         &self.reloader
     }
 
+    /// What changes integrations, so that this gate knows of it at once.
+    pub async fn integrations(&self) -> IntegrationService {
+        self.reloader.integrations().await
+    }
+
     /// The store that the gate reads.
     #[must_use]
     pub const fn store(&self) -> &SqlStore {
@@ -173,6 +176,12 @@ impl From<BadPrefix> for BuildError {
     fn from(error: BadPrefix) -> Self {
         Self::System(std::io::Error::other(error))
     }
+}
+
+fn open_nonces(config: &Config, clock: &Clock) -> Result<Arc<NonceStore>, BuildError> {
+    let nonces = NonceStore::open(wire::nonces(config), clock.now())?;
+    report_recovery(config, nonces.recovery());
+    Ok(Arc::new(nonces))
 }
 
 /// Facts whose lookups live on the current runtime.

@@ -12,8 +12,9 @@ use http::{
 };
 use tokio::runtime::Handle;
 
+use super::handshake;
 use crate::{
-    auth::{crypt_keys::CryptKeys, identity::UserContext, rejection::Rejection, secret::Secret},
+    auth::{crypt_keys::CryptKeys, identity::UserContext, rejection::Rejection},
     clock::Clock,
     config::{self, Config},
     metrics::Metrics,
@@ -32,7 +33,10 @@ use crate::{
         passwords::{PasswordPool, PasswordSettings},
     },
     store::{facts::Facts, logins::LoginKind, reference::ReferenceTables},
-    token::{TokenEndpoints, TokenRequest},
+    token::{
+        TokenEndpoints, TokenRequest,
+        handshake::{Answered, Asked, Handshake},
+    },
 };
 
 /// Which endpoints are answered here. Where admins need a second factor, only the upstream can let them in.
@@ -43,7 +47,10 @@ pub(super) fn own(config: &Config) -> OwnRules {
     };
     let admin = (is_issuer && !config.tokens.two_factor).then_some(OwnEndpoint::AdminToken);
     let customer = is_issuer.then_some([OwnEndpoint::CustomerToken, OwnEndpoint::RevokeCustomerToken]);
-    OwnRules::answering(admin.into_iter().chain(customer.into_iter().flatten()))
+    let steps = [OwnEndpoint::RequestToken, OwnEndpoint::AccessToken];
+    let handshake = handshake::is_answered(config).then_some(steps);
+    let people = admin.into_iter().chain(customer.into_iter().flatten());
+    OwnRules::answering(people.chain(handshake.into_iter().flatten()))
 }
 
 /// How often an address may sign in; `None` where that is not limited.
@@ -76,7 +83,7 @@ impl Desks {
     ) -> Result<Self, BuildError> {
         let tokens = &config.tokens;
         let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
-        let crypt_key = Secret::new(keys.newest().configured().expose().as_bytes().to_vec());
+        let crypt_key = keys.newest().cipher_key().clone();
         let settings = PasswordSettings {
             workers: tokens.password_workers.unwrap_or_else(|| PasswordSettings::default().workers),
             queue: tokens.password_queue,
@@ -99,10 +106,15 @@ impl Desks {
         Ok(Self { tokens: Arc::new(tokens), runtime })
     }
 
-    /// The port behind which they answer, by these stores.
-    pub(super) fn endpoints(&self, reference: &Arc<ReferenceTables>) -> Arc<dyn Endpoints> {
+    /// The port behind which they answer, by these stores and with this handshake.
+    pub(super) fn endpoints(
+        &self,
+        reference: &Arc<ReferenceTables>,
+        handshake: Handshake,
+    ) -> Arc<dyn Endpoints> {
         let (tokens, reference) = (Arc::clone(&self.tokens), Arc::clone(reference));
-        Arc::new(OwnEndpoints(Arc::new(Answering { tokens, reference }), self.runtime.clone()))
+        let answering = Answering { tokens, handshake, reference };
+        Arc::new(OwnEndpoints(Arc::new(answering), self.runtime.clone()))
     }
 }
 
@@ -113,6 +125,7 @@ struct OwnEndpoints(Arc<Answering>, Handle);
 #[derive(Debug)]
 struct Answering {
     tokens: Arc<TokenEndpoints>,
+    handshake: Handshake,
     reference: Arc<ReferenceTables>,
 }
 
@@ -146,20 +159,27 @@ impl OwnEndpoints {
 
 impl Answering {
     async fn answer(&self, request: OwnRequest) -> Result<OwnAnswer, Rejection> {
-        let (call, request) = read(request);
-        let response = match call.endpoint() {
-            OwnEndpoint::AdminToken => self.tokens.admin_token(&request).await?,
+        let (response, refused) = match request.call.endpoint() {
+            OwnEndpoint::AdminToken => (self.tokens.admin_token(&read(request).1).await?, None),
             OwnEndpoint::CustomerToken => {
-                let website_id = self.website(&call)?;
-                self.tokens.customer_token(&request, website_id).await?
+                let website_id = self.website(&request.call)?;
+                (self.tokens.customer_token(&read(request).1, website_id).await?, None)
             }
             OwnEndpoint::RevokeCustomerToken => {
-                self.tokens.revoke_customer_token(&request, call.caller()).await?
+                let (call, request) = read(request);
+                (self.tokens.revoke_customer_token(&request, call.caller()).await?, None)
             }
-            // Not answered here: no rules make them own.
-            OwnEndpoint::RequestToken | OwnEndpoint::AccessToken => return Err(Rejection::NoRoute),
+            // These have refusals of their own.
+            OwnEndpoint::RequestToken => {
+                let Answered { response, refused } = self.handshake.request_token(&asked(request)).await;
+                (response, refused)
+            }
+            OwnEndpoint::AccessToken => {
+                let Answered { response, refused } = self.handshake.access_token(&asked(request)).await;
+                (response, refused)
+            }
         };
-        Ok(OwnAnswer { response, refused: None })
+        Ok(OwnAnswer { response, refused })
     }
 
     async fn screen(&self, request: OwnRequest) -> Result<(), Rejection> {
@@ -196,6 +216,13 @@ fn read(request: OwnRequest) -> (OwnCall, TokenRequest) {
         now,
     };
     (call, request)
+}
+
+/// What the handshake reads of a request. Who asks is a guest until the signature says otherwise.
+fn asked(request: OwnRequest) -> Asked {
+    let OwnRequest { call, head, body, client, request_id, now } = request;
+    let origin = Origin { actor: "guest".to_owned(), client: Some(client), request_id: Some(request_id) };
+    Asked { head, scheme: call.scheme(), body, origin, now }
 }
 
 /// Who asks, in the audit's words.

@@ -10,6 +10,7 @@ mod endpoints;
 mod error;
 mod explainer;
 mod follow;
+mod handshake;
 mod listener;
 mod reload;
 mod run;
@@ -17,5 +18,6 @@ mod wire;
 
 pub use app::App;
 pub use error::{BuildError, ReloadError};
+pub use handshake::integration_service;
 pub use reload::Reloader;
 pub(crate) use wire::Files;

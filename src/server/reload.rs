@@ -12,10 +12,10 @@ use super::{
     chores,
     endpoints::{self, Desks},
     error::{BuildError, ReloadError},
+    handshake,
     wire::{self, Files},
 };
 use crate::{
-    auth::route::RouteTable,
     clock::Clock,
     config::{self, Config},
     metrics::{Metrics, ReloadLabel},
@@ -25,7 +25,7 @@ use crate::{
         engine::{FormBudget, Shared},
         reserved::HeaderNames,
     },
-    service::audit::Audit,
+    service::{audit::Audit, integration::IntegrationService},
     store::{facts::Facts, nonces::NonceStore, reference::ReferenceTables},
 };
 
@@ -49,17 +49,22 @@ impl Kept {
         Desks::open(config, self.audit.clone(), (facts, &self.metrics, &self.clock))
     }
 
-    /// What requests are served by under this configuration.
-    pub(super) fn shared(
+    /// What changes integrations under this configuration, and what requests are served by.
+    fn serve(
         &self,
         config: &Config,
-        (routes, names): (Option<RouteTable>, HeaderNames),
+        (files, names): (Files, HeaderNames),
         (facts, reference, desks): (Facts, Arc<ReferenceTables>, &Desks),
-    ) -> Shared {
-        let nonces = Arc::clone(&self.nonces);
+    ) -> (IntegrationService, Shared) {
+        let Files { tree, routes } = files;
+        let Self { nonces, clock, audit, .. } = self;
+        let running = handshake::Running { facts: &facts, reference: &reference, tree: &tree, clock };
+        let integrations = handshake::running_service(config, audit.clone(), &running);
+        let handshake = handshake::endpoints(config, &integrations, nonces);
         let limit = endpoints::limit(config, self.sign_ins.as_ref());
-        let endpoints = desks.endpoints(&reference);
-        Shared {
+        let nonces = Arc::clone(nonces);
+        let endpoints = desks.endpoints(&reference, handshake);
+        let shared = Shared {
             settings: wire::workers(config, &names),
             pipeline: wire::pipeline(config, (routes, names, limit), &facts, (reference, nonces)),
             endpoints,
@@ -70,7 +75,8 @@ impl Kept {
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
             access_log: self.access_log.clone(),
-        }
+        };
+        (integrations, shared)
     }
 }
 
@@ -90,14 +96,23 @@ struct Inner {
 struct Running {
     config: Config,
     desks: Desks,
+    integrations: IntegrationService,
 }
 
 impl Reloader {
-    pub(super) fn new(config: Config, (kept, desks): (Kept, Desks), shared: Shared) -> Self {
+    /// What serves first.
+    pub(super) fn new(
+        config: Config,
+        kept: Kept,
+        read: (Files, HeaderNames),
+        (facts, reference, desks): (Facts, Arc<ReferenceTables>, Desks),
+    ) -> Self {
         kept.metrics.reload_ok.set(1);
         kept.metrics.reloaded_at.set(kept.clock.now().seconds());
+        let (integrations, shared) = kept.serve(&config, read, (facts, reference, &desks));
         let (rules, _) = watch::channel(Arc::new(shared));
-        Self(Arc::new(Inner { kept, rules, running: Mutex::new(Running { config, desks }) }))
+        let running = Mutex::new(Running { config, desks, integrations });
+        Self(Arc::new(Inner { kept, rules, running }))
     }
 
     /// What requests are served by, now and after each reload.
@@ -108,6 +123,11 @@ impl Reloader {
     /// The configuration in force.
     pub(super) async fn running(&self) -> Config {
         self.0.running.lock().await.config.clone()
+    }
+
+    /// What changes integrations in the store, so that this gate knows of it at once.
+    pub(super) async fn integrations(&self) -> IntegrationService {
+        self.0.running.lock().await.integrations.clone()
     }
 
     /// Takes up what was loaded, with its rules and secrets read anew, and tells log and figures. What was in force stays so
@@ -150,9 +170,9 @@ impl Reloader {
         let (facts, reference) = self.sources(&config, &files, judges_otherwise).await?;
         let desks = judges_otherwise.then(|| self.0.kept.desks(&config, &facts)).transpose()?;
         let desks = desks.unwrap_or_else(|| running.desks.clone());
-        let shared = self.0.kept.shared(&config, (files.routes, names), (facts, reference, &desks));
+        let (integrations, shared) = self.0.kept.serve(&config, (files, names), (facts, reference, &desks));
         self.0.rules.send_replace(Arc::new(shared));
-        *running = Running { config, desks };
+        *running = Running { config, desks, integrations };
         Ok(changed)
     }
 

@@ -6,11 +6,16 @@
 
 pub mod admin_token;
 pub mod audit;
+pub mod authorization;
+pub mod callback;
 mod credentials;
 pub mod customer_token;
 mod error;
+pub mod foundation;
+pub mod integration;
 mod issuer;
 mod login;
+pub mod oauth;
 mod origin;
 pub mod passwords;
 pub mod random;

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::auth::{
     identity::{AuthMethod, UserContext},
-    oauth1::SigningKey,
+    oauth1::{SigningKey, VerifyingKeys},
     session::SessionId,
     time::UnixTime,
 };
@@ -61,7 +61,7 @@ pub struct Grant {
     pub context: UserContext,
     /// How it is proven.
     pub method: AuthMethod,
-    /// When the credential dies; `None` for integrations, whose tokens do not.
+    /// When the credential dies; `None` for integrations, whose tokens do not unless they were rotated out.
     pub expires_at: Option<UnixTime>,
     /// Header values that depend on the caller alone.
     pub headers: CallerHeaders,
@@ -109,8 +109,19 @@ pub struct OauthFact {
     pub consumer_id: Option<u32>,
     /// The key that signatures are checked with; a decoy where there is none, so that every answer costs the same.
     pub signing_key: SigningKey,
+    /// The key with the consumer's secret before the current one, and when it ends.
+    pub older_key: Option<(SigningKey, UnixTime)>,
     /// What the token is.
     pub standing: Standing,
+}
+
+impl OauthFact {
+    /// The keys that a signature may be made with at this time.
+    #[must_use]
+    pub fn keys(&self, now: UnixTime) -> VerifyingKeys<'_> {
+        let older = self.older_key.as_ref().filter(|(_, ends_at)| now < *ends_at);
+        VerifyingKeys::new(&self.signing_key, older.map(|(key, _)| key))
+    }
 }
 
 /// What a token is to the consumer that presents it.

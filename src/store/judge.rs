@@ -142,8 +142,12 @@ impl Judge {
     /// Judges a consumer key and token: who may be let in once the signature verified, and by which key.
     #[must_use]
     pub fn oauth(&self, consumer_key: &[u8], token: &[u8], rows: &OauthRows) -> OauthFact {
-        let decoy =
-            |consumer_id, standing| OauthFact { consumer_id, signing_key: SigningKey::decoy(), standing };
+        let decoy = |consumer_id, standing| OauthFact {
+            consumer_id,
+            signing_key: SigningKey::decoy(),
+            older_key: None,
+            standing,
+        };
         let Some(consumer) = &rows.consumer else {
             return decoy(None, Standing::ConsumerUnknown);
         };
@@ -167,11 +171,16 @@ impl Judge {
             Some(integration) if integration.is_active => {
                 let credential: &[&[u8]] = &[consumer_key, b"\0", token];
                 let grant = self.integration_grant(integration, consumer.id, AuthMethod::Oauth1, credential);
-                Standing::Granted(Box::new(grant))
+                Standing::Granted(Box::new(Grant { expires_at: row.ends_at, ..grant }))
             }
             Some(_) | None => Standing::Inactive,
         };
-        OauthFact { consumer_id: id, signing_key, standing }
+        // One that does not open is as good as ended.
+        let older_key = consumer
+            .older_secret
+            .as_ref()
+            .and_then(|(secret, ends_at)| self.signing_key(secret, &row.secret).map(|key| (key, *ends_at)));
+        OauthFact { consumer_id: id, signing_key, older_key, standing }
     }
 
     fn session_grant(&self, id: &SessionId, content: &SessionContent, context: UserContext) -> Fact {
@@ -218,7 +227,8 @@ impl Judge {
         }
         match (&row.integration, row.consumer_id) {
             (Some(integration), Some(consumer_id)) if integration.is_active => {
-                Fact::Granted(self.integration_grant(integration, consumer_id, AuthMethod::Bearer, &[token]))
+                let grant = self.integration_grant(integration, consumer_id, AuthMethod::Bearer, &[token]);
+                Fact::Granted(Grant { expires_at: row.ends_at, ..grant })
             }
             (Some(_), _) => Fact::Refused("integration_inactive"),
             (None, _) => Fact::Refused("integration_missing"),
@@ -355,6 +365,7 @@ mod tests {
             created_at: Some(UnixTime::from_seconds(NOW)),
             user: Some(user),
             integration: None,
+            ends_at: None,
         }
     }
 

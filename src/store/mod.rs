@@ -14,6 +14,7 @@ pub mod grant;
 pub mod judge;
 pub mod logins;
 pub mod nonces;
+pub mod records;
 pub mod reference;
 pub mod rows;
 pub mod sessions;

@@ -36,6 +36,8 @@ pub struct TokenRow {
     pub user: Option<UserRow>,
     /// The integration whose `consumer_id` is this token's, if any.
     pub integration: Option<IntegrationRow>,
+    /// When it ends, if it was rotated out.
+    pub ends_at: Option<UnixTime>,
 }
 
 /// An `admin_user` or `customer_entity` row with its `jwt_auth_revoked` row.
@@ -78,6 +80,8 @@ pub struct ConsumerRow {
     pub id: u32,
     /// `secret` as stored, encrypted.
     pub secret: Secret<String>,
+    /// The secret before it, encrypted, and when that one ends.
+    pub older_secret: Option<(Secret<String>, UnixTime)>,
 }
 
 /// The small tables that every decision may need, read whole.

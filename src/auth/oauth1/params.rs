@@ -42,7 +42,8 @@ pub(super) enum Kind {
     Realm,
 }
 
-/// The parameters that are looked at, in the order in which Magento reports missing ones; the version is optional.
+/// The parameters that are looked at, in the order in which Magento reports missing ones; the version is optional, the
+/// verifier belongs to the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
     ConsumerKey,
@@ -52,10 +53,11 @@ pub(super) enum Name {
     Timestamp,
     Token,
     Version,
+    Verifier,
 }
 
 impl Name {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::ConsumerKey,
         Self::Signature,
         Self::SignatureMethod,
@@ -63,6 +65,7 @@ impl Name {
         Self::Timestamp,
         Self::Token,
         Self::Version,
+        Self::Verifier,
     ];
 
     /// What a request to the API must carry (`Oauth::validateAccessTokenRequest`), in Magento's order.
@@ -84,6 +87,7 @@ impl Name {
             Self::Timestamp => "oauth_timestamp",
             Self::Token => "oauth_token",
             Self::Version => "oauth_version",
+            Self::Verifier => "oauth_verifier",
         }
     }
 

@@ -71,12 +71,45 @@ impl FromIterator<SignatureMethod> for SignatureMethods {
     }
 }
 
-/// Everything that a signature needs is there and has its form; only [`check`] builds it. Nothing is proven yet.
+/// What a signed request asks for, which decides what it must carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A call of the API (`Oauth::validateAccessTokenRequest`).
+    ApiCall,
+    /// Temporary credentials (RFC 5849 §2.1, `/oauth/token/request`): there is no token yet.
+    RequestToken,
+    /// Token credentials (RFC 5849 §2.3, `/oauth/token/access`): the verifier comes along.
+    AccessToken,
+}
+
+impl Operation {
+    /// The names that must be there, in Magento's order.
+    const fn required(self) -> &'static [Name] {
+        match self {
+            Self::ApiCall => &Name::REQUIRED,
+            Self::RequestToken => {
+                &[Name::ConsumerKey, Name::Signature, Name::SignatureMethod, Name::Nonce, Name::Timestamp]
+            }
+            Self::AccessToken => &[
+                Name::ConsumerKey,
+                Name::Signature,
+                Name::SignatureMethod,
+                Name::Nonce,
+                Name::Timestamp,
+                Name::Token,
+                Name::Verifier,
+            ],
+        }
+    }
+}
+
+/// Everything that a signature needs is there and has its form; only [`check_for`] builds it. Nothing is proven yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented<'p> {
     parameters: &'p ProtocolParameters<'p>,
     consumer_key: &'p [u8],
     token: &'p [u8],
+    verifier: &'p [u8],
     nonce: &'p [u8],
     timestamp: &'p [u8],
     signature: &'p [u8],
@@ -90,10 +123,16 @@ impl<'p> Presented<'p> {
         self.consumer_key
     }
 
-    /// `oauth_token`: 32 bytes.
+    /// `oauth_token`: 32 bytes; none where a request for temporary credentials left it out.
     #[must_use]
     pub const fn token(&self) -> &'p [u8] {
         self.token
+    }
+
+    /// `oauth_verifier` as sent, of any length; it matters to a request for token credentials alone.
+    #[must_use]
+    pub const fn verifier(&self) -> &'p [u8] {
+        self.verifier
     }
 
     /// `oauth_nonce`: any bytes, none included; its identity is byte-exact (Magento's is a case-blind collation).
@@ -133,13 +172,26 @@ impl<'p> Presented<'p> {
     }
 }
 
+/// Checks what can be checked of a call of the API without a store, in Magento's order.
+///
+/// # Errors
+///
+/// As [`check_for`].
+pub fn check<'p>(
+    parameters: &'p ProtocolParameters<'p>,
+    accepted: SignatureMethods,
+) -> Result<Presented<'p>, OauthProblem> {
+    check_for(Operation::ApiCall, parameters, accepted)
+}
+
 /// Checks what can be checked without a store, in Magento's order.
 ///
 /// # Errors
 ///
 /// The first problem that Magento would report; [`OauthProblem::SignatureInvalid`] for a header with more parameters
 /// than are read.
-pub fn check<'p>(
+pub fn check_for<'p>(
+    operation: Operation,
     parameters: &'p ProtocolParameters<'p>,
     accepted: SignatureMethods,
 ) -> Result<Presented<'p>, OauthProblem> {
@@ -147,17 +199,30 @@ pub fn check<'p>(
         return Err(OauthProblem::SignatureInvalid);
     }
     check_version(parameters)?;
-    let [consumer_key, signature, method, nonce, timestamp, token] = require_all(parameters)?;
-    if token.len() != CREDENTIAL_LENGTH {
+    require_all(parameters, operation.required())?;
+    let value = |name| parameters.value_of(name).unwrap_or_default();
+    // Where the token is optional, one that is sent must still have its length.
+    if parameters.value_of(Name::Token).is_some_and(|token| token.len() != CREDENTIAL_LENGTH) {
         return Err(OauthProblem::TokenLength);
     }
+    let method = value(Name::SignatureMethod);
     let method = SignatureMethod::from_name(method)
         .filter(|known| accepted.contains(*known))
         .ok_or_else(|| OauthProblem::SignatureMethodRejected(text_of(method)))?;
+    let consumer_key = value(Name::ConsumerKey);
     if !consumer_key.is_empty() && consumer_key.len() != CREDENTIAL_LENGTH {
         return Err(OauthProblem::ConsumerKeyLength);
     }
-    Ok(Presented { parameters, consumer_key, token, nonce, timestamp, signature, method })
+    Ok(Presented {
+        parameters,
+        consumer_key,
+        token: value(Name::Token),
+        verifier: value(Name::Verifier),
+        nonce: value(Name::Nonce),
+        timestamp: value(Name::Timestamp),
+        signature: value(Name::Signature),
+        method,
+    })
 }
 
 /// An absent version passes; any other is compared with `1.0` as PHP's `==` does.
@@ -170,16 +235,11 @@ fn check_version(parameters: &ProtocolParameters<'_>) -> Result<(), OauthProblem
     }
 }
 
-/// The values of the required parameters, in the order of [`Name::REQUIRED`]; empty ones count as present.
-fn require_all<'p>(
-    parameters: &'p ProtocolParameters<'_>,
-) -> Result<[&'p [u8]; Name::REQUIRED.len()], OauthProblem> {
-    let values = Name::REQUIRED.map(|name| parameters.value_of(name));
-    if values.iter().all(Option::is_some) {
-        return Ok(values.map(Option::unwrap_or_default));
-    }
-    let missing = Name::REQUIRED.into_iter().zip(values).filter(|(_, value)| value.is_none());
-    Err(OauthProblem::ParametersMissing(missing.map(|(name, _)| name.as_str()).collect()))
+/// Empty values count as present.
+fn require_all(parameters: &ProtocolParameters<'_>, required: &[Name]) -> Result<(), OauthProblem> {
+    let is_missing = |name: &&Name| parameters.value_of(**name).is_none();
+    let missing: Vec<_> = required.iter().filter(is_missing).map(|name| name.as_str()).collect();
+    if missing.is_empty() { Ok(()) } else { Err(OauthProblem::ParametersMissing(missing)) }
 }
 
 fn text_of(value: &[u8]) -> String {
@@ -260,6 +320,26 @@ mod tests {
         for name in all {
             assert_eq!(problem(&[(name, None)]), missing(&[name]));
         }
+    }
+
+    #[test]
+    fn each_step_of_the_handshake_has_its_own_needs() {
+        let problem = |operation, changes: &[(&str, Option<&str>)], more: &str| {
+            let header = header(changes) + more;
+            let parameters = ProtocolParameters::parse(&header);
+            check_for(operation, &parameters, SignatureMethods::default()).err()
+        };
+        let missing = |names: &[&'static str]| Some(OauthProblem::ParametersMissing(names.to_vec()));
+        let (request, access) = (Operation::RequestToken, Operation::AccessToken);
+        assert_eq!(problem(request, &[("oauth_token", None)], ""), None);
+        assert_eq!(problem(request, &[("oauth_token", Some("short"))], ""), Some(OauthProblem::TokenLength));
+        assert_eq!(problem(request, &[("oauth_token", Some(""))], ""), Some(OauthProblem::TokenLength));
+        assert_eq!(problem(access, &[], ", oauth_verifier=\"\""), None);
+        assert_eq!(problem(access, &[], ""), missing(&["oauth_verifier"]));
+        assert_eq!(
+            problem(access, &[("oauth_token", None)], ""),
+            missing(&["oauth_token", "oauth_verifier"])
+        );
     }
 
     #[test]

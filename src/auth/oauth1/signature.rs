@@ -18,7 +18,7 @@ use hmac::digest::block_api::{Buffer, CoreProxy};
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::base_string::BaseString;
@@ -49,6 +49,13 @@ impl SigningKey {
     pub fn new(consumer_secret: &[u8], token_secret: &[u8]) -> Option<Self> {
         let has_both = !consumer_secret.is_empty() && !token_secret.is_empty();
         has_both.then(|| Self::from_secrets(consumer_secret, token_secret))
+    }
+
+    /// The key of a consumer that has no token yet (RFC 5849 §3.4.2: the other half is empty); for a request for
+    /// temporary credentials and nothing else. `None` where the secret is empty.
+    #[must_use]
+    pub fn without_token(consumer_secret: &[u8]) -> Option<Self> {
+        (!consumer_secret.is_empty()).then(|| Self::from_secrets(consumer_secret, b""))
     }
 
     /// A key that verifies nothing, at the price of one that does: an unknown consumer takes as long to refuse as a
@@ -82,18 +89,46 @@ impl SigningKey {
         }
     }
 
-    fn verifies(&self, method: SignatureMethod, base_string: &[u8], presented: &[u8]) -> bool {
+    fn verifies(&self, method: SignatureMethod, base_string: &[u8], presented: &[u8]) -> Choice {
         let equal = match method {
             SignatureMethod::HmacSha256 => code(&self.sha256, base_string).ct_eq(presented),
             SignatureMethod::HmacSha1 => code(&self.sha1, base_string).ct_eq(presented),
         };
-        bool::from(equal) && !self.is_decoy
+        equal & !Choice::from(u8::from(self.is_decoy))
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey")
+    }
+}
+
+/// The keys that a signature may be made with: the current one and, while a rotation is under way, the one before.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyingKeys<'k> {
+    current: &'k SigningKey,
+    older: Option<&'k SigningKey>,
+}
+
+impl<'k> VerifyingKeys<'k> {
+    /// Both keys; whether the older one still counts is decided by the caller.
+    #[must_use]
+    pub const fn new(current: &'k SigningKey, older: Option<&'k SigningKey>) -> Self {
+        Self { current, older }
+    }
+
+    /// Tries every key, whichever it was: the time of an answer does not tell the old secret from the new one.
+    fn verify(&self, method: SignatureMethod, base_string: &[u8], presented: &[u8]) -> bool {
+        let by_current = self.current.verifies(method, base_string, presented);
+        let by_older = self.older.map(|key| key.verifies(method, base_string, presented));
+        by_older.map_or(by_current, |by_older| by_current | by_older).into()
+    }
+}
+
+impl<'k> From<&'k SigningKey> for VerifyingKeys<'k> {
+    fn from(key: &'k SigningKey) -> Self {
+        Self::new(key, None)
     }
 }
 
@@ -122,7 +157,7 @@ impl Verified {
 pub fn verify(
     presented: &Presented<'_>,
     request: &SignedRequest<'_>,
-    key: &SigningKey,
+    keys: VerifyingKeys<'_>,
     readings: Readings,
     magento_path_is_safe: bool,
 ) -> Result<Verified, OauthProblem> {
@@ -133,7 +168,7 @@ pub fn verify(
         .filter(|reading| magento_path_is_safe || *reading != Reading::Magento)
         .find(|reading| {
             signed_text(*reading, presented.parameters(), request)
-                .is_some_and(|text| key.verifies(presented.method(), text.as_bytes(), signature))
+                .is_some_and(|text| keys.verify(presented.method(), text.as_bytes(), signature))
         })
         .map(|reading| Verified { reading })
         .ok_or(OauthProblem::SignatureInvalid)

@@ -6,7 +6,7 @@ use crate::auth::oauth1::{Reading, Readings, base_string, magento_path, verify};
 /// Why a signature that is right in a reading does not count all the same.
 pub(super) fn untried(case: &Unverified<'_>, reading: Reading) -> Vec<Cause> {
     let only = Readings::only(reading);
-    if verify(case.presented, &case.request, case.signing_key, only, true).is_err() {
+    if verify(case.presented, &case.request, case.signing_key.into(), only, true).is_err() {
         return vec![Cause::new(
             "unsigned_parts",
             "The signature is right in Magento's reading, which leaves part of this query, form or header unsigned: send \

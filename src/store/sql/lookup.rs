@@ -29,7 +29,7 @@ macro_rules! token_columns {
         c.website_id AS "customer_entity.website_id",
         r.revoke_before AS "jwt_auth_revoked.revoke_before",
         i.integration_id AS "integration.integration_id", i.name AS "integration.name",
-        i.status AS "integration.status""#
+        i.status AS "integration.status", p.ends_at AS "portcullis_older_token.ends_at""#
     };
 }
 
@@ -39,7 +39,8 @@ macro_rules! token_owners {
         LEFT JOIN customer_entity AS c ON t.user_type = 3 AND c.entity_id = t.customer_id
         LEFT JOIN jwt_auth_revoked AS r
             ON r.user_type_id = t.user_type AND r.user_id = COALESCE(a.user_id, c.entity_id)
-        LEFT JOIN integration AS i ON i.consumer_id = t.consumer_id"
+        LEFT JOIN integration AS i ON i.consumer_id = t.consumer_id
+        LEFT JOIN portcullis_older_token AS p ON p.token_id = t.entity_id"
     };
 }
 
@@ -48,10 +49,12 @@ const TOKEN: &str =
 
 // A row of one constant on the left, so that a missing consumer does not hide the token, nor the other way round.
 const OAUTH: &str = concat!(
-    r#"SELECT o.entity_id AS "oauth_consumer.entity_id", o.secret AS "oauth_consumer.secret", "#,
+    r#"SELECT o.entity_id AS "oauth_consumer.entity_id", o.secret AS "oauth_consumer.secret",
+    q.secret AS "portcullis_older_secret.secret", q.ends_at AS "portcullis_older_secret.ends_at", "#,
     token_columns!(),
     " FROM (SELECT 1) AS request
     LEFT JOIN oauth_consumer AS o ON o.key = ?1
+    LEFT JOIN portcullis_older_secret AS q ON q.consumer_id = o.entity_id
     LEFT JOIN oauth_token AS t ON t.token = ?2 ",
     token_owners!()
 );
@@ -192,7 +195,7 @@ mod tests {
     async fn no_lookup_scans_a_table() {
         let store = SqlStore::open("sqlite::memory:").await.unwrap();
         for (statement, searches) in
-            [(TOKEN, 5), (OAUTH, 6), (ADMIN, 2), (CUSTOMER, 2), (SESSION_CUSTOMER, 2), (SESSION_ADMIN, 2)]
+            [(TOKEN, 6), (OAUTH, 8), (ADMIN, 2), (CUSTOMER, 2), (SESSION_CUSTOMER, 2), (SESSION_ADMIN, 2)]
         {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
             let plan = sqlx::query(explain).bind(1).bind(1).fetch_all(&store.pool).await.unwrap();

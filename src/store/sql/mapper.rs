@@ -7,6 +7,7 @@ use crate::{
     auth::{
         acl::{Permission, RoleType},
         identity::UserType,
+        secret::Secret,
         time::UnixTime,
     },
     store::{
@@ -35,12 +36,20 @@ pub(super) fn token(row: &Columns<'_>) -> Result<Option<TokenRow>, StoreError> {
         created_at: row.time("oauth_token.created_at")?,
         user,
         integration: integration(row)?,
+        ends_at: row.time("portcullis_older_token.ends_at")?,
     }))
 }
 
 pub(super) fn consumer(row: &Columns<'_>) -> Result<Option<ConsumerRow>, StoreError> {
     let Some(id) = row.optional_number("oauth_consumer.entity_id")? else { return Ok(None) };
-    Ok(Some(ConsumerRow { id, secret: row.secret("oauth_consumer.secret")? }))
+    let secret = row.secret("oauth_consumer.secret")?;
+    Ok(Some(ConsumerRow { id, secret, older_secret: older_secret(row)? }))
+}
+
+/// The secret before the current one, while it is valid.
+pub(super) fn older_secret(row: &Columns<'_>) -> Result<Option<(Secret<String>, UnixTime)>, StoreError> {
+    let Some(ends_at) = row.time("portcullis_older_secret.ends_at")? else { return Ok(None) };
+    Ok(Some((row.secret("portcullis_older_secret.secret")?, ends_at)))
 }
 
 pub(super) fn admin(row: &Columns<'_>) -> Result<Option<UserRow>, StoreError> {
@@ -129,7 +138,7 @@ fn revoke_before(row: &Columns<'_>) -> Result<Option<UnixTime>, StoreError> {
     Ok(seconds.map(|seconds| UnixTime::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))))
 }
 
-fn token_type(text: &str) -> TokenType {
+pub(super) fn token_type(text: &str) -> TokenType {
     match text {
         "access" => TokenType::Access,
         "request" => TokenType::Request,

@@ -6,6 +6,7 @@
 //!
 //! Nothing is cached, judged or logged here.
 
+mod changes;
 mod columns;
 mod failure;
 mod location;
@@ -21,10 +22,11 @@ mod timestamp;
 mod users;
 mod writers;
 
+pub use crate::store::records::IntegrationStatus;
+pub use changes::{Change, TokenValues, View};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
 pub use writers::{
-    IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
-    RoleOwner, TokenOwner,
+    NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole, RoleOwner, TokenOwner,
 };

@@ -45,5 +45,5 @@ fn verify_header(
     let parameters = ProtocolParameters::parse(credentials(header));
     let accepted: SignatureMethods =
         [SignatureMethod::HmacSha256, SignatureMethod::HmacSha1].into_iter().collect();
-    verify(&check(&parameters, accepted)?, request, key, readings, true)
+    verify(&check(&parameters, accepted)?, request, key.into(), readings, true)
 }

@@ -153,7 +153,7 @@ fn an_encoded_slash_is_a_slash_to_magento_and_only_where_that_is_safe() {
     assert_eq!(verified(&header, &sent, Readings::default()), Some(Reading::Magento));
     let parameters = ProtocolParameters::parse(credentials(&header));
     let presented = check(&parameters, SignatureMethods::default()).unwrap();
-    let unsafe_path = verify(&presented, &sent, &key(), Readings::default(), false);
+    let unsafe_path = verify(&presented, &sent, (&key()).into(), Readings::default(), false);
     assert_eq!(unsafe_path, Err(OauthProblem::SignatureInvalid));
 }
 

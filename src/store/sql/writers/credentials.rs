@@ -7,7 +7,7 @@ use sqlx::query;
 use super::insert::{insert_row, stamp};
 use crate::{
     auth::{identity::UserType, secret::Secret, time::UnixTime},
-    store::{StoreError, sql::SqlStore},
+    store::{StoreError, records::IntegrationStatus, sql::SqlStore},
 };
 
 /// A consumer to be written to `oauth_consumer`.
@@ -32,17 +32,6 @@ pub struct NewIntegration<'a> {
     pub consumer_id: u32,
     /// `status`.
     pub status: IntegrationStatus,
-}
-
-/// `integration.status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntegrationStatus {
-    /// Not usable.
-    Inactive = 0,
-    /// Usable.
-    Active = 1,
-    /// Changed in its configuration file and waiting to be activated again.
-    Recreated = 2,
 }
 
 /// A token of type `access` to be written to `oauth_token`.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Runs an insert and returns the id that the row was given. An `INSERT … SELECT` that finds nothing is a conflict.
-pub(super) async fn insert_row(
+pub(in crate::store::sql) async fn insert_row(
     connection: &mut SqliteConnection,
     insert: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
     column: &'static str,
@@ -21,6 +21,6 @@ pub(super) async fn insert_row(
 }
 
 /// A time as its column holds it.
-pub(super) fn stamp(time: UnixTime, column: &'static str) -> Result<String, StoreError> {
+pub(in crate::store::sql) fn stamp(time: UnixTime, column: &'static str) -> Result<String, StoreError> {
     timestamp::format(time).ok_or(StoreError::Unfit { column })
 }

@@ -4,8 +4,8 @@
 
 mod accounts;
 mod credentials;
-mod insert;
+pub(super) mod insert;
 mod logins;
 
 pub use accounts::{NewAdmin, NewCustomer, NewRole, RoleOwner};
-pub use credentials::{IntegrationStatus, NewAccessToken, NewConsumer, NewIntegration, TokenOwner};
+pub use credentials::{NewAccessToken, NewConsumer, NewIntegration, TokenOwner};

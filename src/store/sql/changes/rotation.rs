@@ -1,0 +1,71 @@
+//! What a rotation leaves valid for a while.
+
+use sqlx::query;
+
+use super::Change;
+use crate::{
+    auth::{secret::Secret, time::UnixTime},
+    store::{StoreError, sql::writers::insert::stamp},
+};
+
+impl Change {
+    /// Keeps a consumer's secret valid until a time; the one that was kept before ends now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn keep_older_secret(
+        &mut self,
+        consumer_id: u32,
+        encrypted: &Secret<String>,
+        ends_at: UnixTime,
+    ) -> Result<(), StoreError> {
+        let ends_at = stamp(ends_at, "portcullis_older_secret.ends_at")?;
+        let insert = query(
+            "INSERT OR REPLACE INTO portcullis_older_secret (consumer_id, secret, ends_at) VALUES (?1, ?2, ?3)",
+        );
+        let insert = insert.bind(consumer_id).bind(encrypted.expose().as_str()).bind(ends_at);
+        insert.execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Ends a consumer's older secret now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn delete_older_secret(&mut self, consumer_id: u32) -> Result<(), StoreError> {
+        let delete = query("DELETE FROM portcullis_older_secret WHERE consumer_id = ?1").bind(consumer_id);
+        delete.execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Keeps a token valid until a time; it is no longer its consumer's current one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn keep_older_token(&mut self, token_id: u32, ends_at: UnixTime) -> Result<(), StoreError> {
+        let ends_at = stamp(ends_at, "portcullis_older_token.ends_at")?;
+        let insert =
+            query("INSERT OR REPLACE INTO portcullis_older_token (token_id, ends_at) VALUES (?1, ?2)");
+        insert.bind(token_id).bind(ends_at).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Deletes secrets and tokens whose time has come; answers how many went.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn delete_ended(&mut self, now: UnixTime) -> Result<u64, StoreError> {
+        let now = stamp(now, "portcullis_older_token.ends_at")?;
+        let tokens = query(
+            "DELETE FROM oauth_token WHERE entity_id IN
+                (SELECT token_id FROM portcullis_older_token WHERE ends_at <= ?1)",
+        );
+        let tokens = tokens.bind(&now).execute(self.connection()).await?.rows_affected();
+        let secrets = query("DELETE FROM portcullis_older_secret WHERE ends_at <= ?1").bind(&now);
+        Ok(tokens + secrets.execute(self.connection()).await?.rows_affected())
+    }
+}

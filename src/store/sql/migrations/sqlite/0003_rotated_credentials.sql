@@ -1,0 +1,17 @@
+-- What a rotation leaves valid for a while. Not Magento's: a Magento knows one secret and one token of a consumer.
+--
+-- A consumer has at most one older secret, encrypted as the current one in oauth_consumer. An older access token keeps its
+-- own row in oauth_token; a row here says when it ends, and that it is no longer the consumer's current one.
+
+CREATE TABLE portcullis_older_secret (
+    consumer_id INTEGER PRIMARY KEY NOT NULL REFERENCES oauth_consumer (entity_id) ON DELETE CASCADE,
+    secret TEXT NOT NULL,
+    ends_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX PORTCULLIS_OLDER_SECRET_ENDS_AT ON portcullis_older_secret (ends_at);
+
+CREATE TABLE portcullis_older_token (
+    token_id INTEGER PRIMARY KEY NOT NULL REFERENCES oauth_token (entity_id) ON DELETE CASCADE,
+    ends_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX PORTCULLIS_OLDER_TOKEN_ENDS_AT ON portcullis_older_token (ends_at);
