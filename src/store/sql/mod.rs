@@ -6,6 +6,7 @@
 //!
 //! Nothing is cached, judged or logged here.
 
+mod changes;
 mod columns;
 mod failure;
 mod location;
@@ -19,6 +20,7 @@ mod sqlite;
 mod timestamp;
 mod writers;
 
+pub use changes::{Change, ChangeMark, Changes};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
