@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::{
     acl::{Acl, AclMode},
+    audit::Audit,
     cache::Cache,
     finding::{ConfigErrors, Finding, Source},
     forms::Forms,
     gather::{Gathered, file_text, folder_of},
     headers::Headers,
+    jobs::Jobs,
     listen::Listen,
     log::Log,
     magento::Magento,
@@ -61,6 +63,10 @@ pub struct Config {
     pub forms: Forms,
     /// What is logged.
     pub log: Log,
+    /// Where the record of credentials goes.
+    pub audit: Audit,
+    /// What is cleaned up, and when.
+    pub jobs: Jobs,
     settings: Vec<Setting>,
     warnings: Vec<Finding>,
 }
@@ -152,6 +158,8 @@ impl Config {
             headers,
             forms,
             log,
+            audit,
+            jobs,
         } = raw;
         let replies = noted.take("replies", replies, Replies::Magento);
         let listen = Listen::parse(listen, noted);
@@ -169,6 +177,8 @@ impl Config {
         let headers = Headers::parse(headers, noted);
         let forms = Forms::parse(forms, noted);
         let log = Log::parse(log, noted);
+        let audit = Audit::parse(audit, noted);
+        let jobs = Jobs::parse(jobs, oauth.timestamp_window, noted);
         check_proof(upstream.as_ref(), &headers, noted);
         check_shadow(acl.as_ref(), credentials, noted);
 
@@ -192,6 +202,8 @@ impl Config {
             headers,
             forms,
             log,
+            audit,
+            jobs,
             settings,
             warnings,
         })

@@ -45,6 +45,8 @@ pub(super) struct Raw {
     pub(super) headers: RawHeaders,
     pub(super) forms: RawForms,
     pub(super) log: RawLog,
+    pub(super) audit: RawAudit,
+    pub(super) jobs: RawJobs,
 }
 
 /// `[listen]` as written.
@@ -143,6 +145,7 @@ pub(super) struct RawCache {
     pub(super) negative_entries: Lenient<usize>,
     pub(super) negative_ttl: Lenient<Duration>,
     pub(super) max_stale: Lenient<Duration>,
+    pub(super) poll: Lenient<Duration>,
 }
 
 /// `[sessions]` as written.
@@ -200,4 +203,39 @@ pub(super) struct RawLog {
     pub(super) level: Lenient<String>,
     pub(super) format: Lenient<LogFormat>,
     pub(super) access: Lenient<String>,
+}
+
+/// `[audit]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAudit {
+    pub(super) file: Lenient<PathBuf>,
+    pub(super) replays: Lenient<usize>,
+    pub(super) webhook: RawWebhook,
+}
+
+/// `[audit.webhook]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawWebhook {
+    pub(super) url: Lenient<Secret<String>>,
+    pub(super) secret: Lenient<Secret<String>>,
+    pub(super) secret_file: Lenient<PathBuf>,
+    pub(super) allow_http: Lenient<bool>,
+    pub(super) queue: Lenient<usize>,
+    pub(super) timeout: Lenient<Duration>,
+}
+
+/// `[jobs]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawJobs {
+    pub(super) authentication_failures: Lenient<Duration>,
+    pub(super) expired_tokens: Lenient<Duration>,
+    pub(super) nonces: Lenient<Duration>,
+    pub(super) handshakes: Lenient<Duration>,
+    pub(super) revocations: Lenient<Duration>,
+    pub(super) cleanup_period: Lenient<Duration>,
+    pub(super) revocation_period: Lenient<Duration>,
+    pub(super) batch: Lenient<usize>,
 }

@@ -12,6 +12,7 @@ use super::{
     chores::{self, Chores},
     error::BuildError,
     listener,
+    watch::ChangeWatch,
     wire::{self, Files},
 };
 use crate::{
@@ -65,6 +66,7 @@ impl App {
         let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
         report_recovery(&config, nonces.recovery());
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
+        let seen = store.change_mark().await?;
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
@@ -78,6 +80,8 @@ impl App {
         let proxy_address = first_address(&listeners, config.listen.proxy)?;
         let admin_listener = bind_admin(config.listen.admin).await?;
         let admin_address = admin_listener.local_addr()?;
+        let watched = (store.clone(), seen);
+        let watch = ChangeWatch::new(watched, facts.clone(), Arc::clone(&metrics), config.cache.poll);
         let chores = Chores {
             store,
             settings,
@@ -87,10 +91,11 @@ impl App {
             metrics: Arc::clone(&metrics),
             clock: clock.clone(),
             refresh_interval: wire::refresh_interval(&config),
+            watch: watch.clone(),
         };
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
-            measure: measure(&metrics, &facts, &nonces, &access_log),
+            measure: measure(&metrics, &facts, (&nonces, watch), &access_log),
             metrics: Arc::clone(&metrics),
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
@@ -213,7 +218,7 @@ async fn bind_admin(address: SocketAddr) -> Result<TcpListener, BuildError> {
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
-    nonces: &Arc<NonceStore>,
+    (nonces, watch): (&Arc<NonceStore>, ChangeWatch),
     access_log: &AccessLog,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -225,6 +230,8 @@ fn measure(
         metrics.cached_refusals.set(gauge(refusals));
         metrics.nonces.set(gauge(nonces.len() as u64));
         metrics.log_lines_dropped.set(gauge(access_log.dropped()));
+        metrics.lookups.set(gauge(facts.lookups()));
+        watch.measure();
     })
 }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
+use super::watch::ChangeWatch;
 use crate::{
     clock::Clock,
     metrics::Metrics,
@@ -27,6 +28,7 @@ pub(super) struct Chores {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) refresh_interval: Duration,
+    pub(super) watch: ChangeWatch,
 }
 
 impl Chores {
@@ -34,6 +36,7 @@ impl Chores {
     pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
         tokio::spawn(self.clone().refresh_tables(drain.clone()));
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
+        tokio::spawn(self.watch.clone().run(drain.clone()));
     }
 
     async fn refresh_tables(self, mut drain: watch::Receiver<bool>) {
@@ -42,6 +45,7 @@ impl Chores {
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.refresh_once().await,
+                () = self.watch.tables_changed() => self.refresh_once().await,
                 () = ended(&mut drain) => return,
             }
         }
@@ -117,6 +121,6 @@ async fn refresh_settings(store: &SqlStore, settings: &MagentoSettings) -> Resul
 }
 
 /// Completes when the gate drains. The guard that `wait_for` returns must not live across an await.
-async fn ended(drain: &mut watch::Receiver<bool>) {
+pub(super) async fn ended(drain: &mut watch::Receiver<bool>) {
     let _ = drain.wait_for(|is_draining| *is_draining).await;
 }

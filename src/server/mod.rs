@@ -10,6 +10,7 @@ mod error;
 mod explainer;
 mod listener;
 mod run;
+mod watch;
 mod wire;
 
 pub use app::App;

@@ -271,7 +271,7 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
 }
 
 pub(super) const fn cache(config: &Config) -> CacheSettings {
-    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale } = config.cache;
+    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, poll: _ } = config.cache;
     CacheSettings {
         entries: entries as u64,
         ttl,

@@ -4,7 +4,13 @@
 //! database never stalls a worker; concurrent misses of one credential share one lookup. Lookups are bounded in number
 //! and time. A failed lookup is never cached, and every one that waited for it hears of the failure.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::{DashMap, Entry};
 use futures_util::{
@@ -101,6 +107,7 @@ struct Inner {
     settings: LookupSettings,
     permits: Semaphore,
     flights: DashMap<CredentialKey, Flight>,
+    lookups: AtomicU64,
     runtime: Handle,
 }
 
@@ -129,6 +136,7 @@ impl Facts {
             settings,
             permits,
             flights: DashMap::new(),
+            lookups: AtomicU64::new(0),
             runtime,
         }))
     }
@@ -143,6 +151,12 @@ impl Facts {
     #[must_use]
     pub fn cache(&self) -> &FactCache {
         &self.0.cache
+    }
+
+    /// Lookups that went to the store.
+    #[must_use]
+    pub fn lookups(&self) -> u64 {
+        self.0.lookups.load(Ordering::Relaxed)
     }
 
     /// The settings by which facts are judged.
@@ -202,6 +216,7 @@ impl Inner {
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(LookupFailed::Overloaded);
         };
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let generation = self.cache.generation();
         let fact = Arc::new(self.ask_in_time(&lookup).await?);
         self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation));
