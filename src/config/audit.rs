@@ -74,13 +74,17 @@ impl Webhook {
             Duration::from_millis(100)..=Duration::from_secs(60),
         );
         if is_written && !has_secret {
-            report.error("audit.webhook.secret_file", "is required with audit.webhook.url; name a file with a key");
+            report.error(
+                "audit.webhook.secret_file",
+                "is required with audit.webhook.url; name a file with a key",
+            );
         }
         if let Some(url) = &url {
             check_url(url.expose(), allow_http, report);
         }
         if secret.as_ref().is_some_and(|secret| secret.expose().len() < SHORTEST_KEY) {
-            let text = format!("is shorter than {SHORTEST_KEY} characters; make one with: openssl rand -hex 32");
+            let text =
+                format!("is shorter than {SHORTEST_KEY} characters; make one with: openssl rand -hex 32");
             report.error("audit.webhook.secret", text);
         }
         Some(Self { url: url?, secret: secret?, queue, timeout })
@@ -96,9 +100,9 @@ fn check_url(url: &str, allow_http: bool, report: &mut Report) {
             }
             (Some("https"), Some(_)) => None,
             (Some("http"), Some(_)) if allow_http => None,
-            (Some("http"), Some(_)) => {
-                Some("is not https; records would be readable on the way (audit.webhook.allow_http lets them)")
-            }
+            (Some("http"), Some(_)) => Some(
+                "is not https; records would be readable on the way (audit.webhook.allow_http lets them)",
+            ),
             _ => Some("is not a URL of https; write one such as \"https://siem.example.com/hook\""),
         },
         Err(_) => Some("is not a URL; write one such as \"https://siem.example.com/hook\""),

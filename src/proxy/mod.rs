@@ -14,6 +14,7 @@ pub mod locate;
 pub mod nonce_use;
 pub mod peer;
 pub mod pipeline;
+pub mod replays;
 pub mod reserved;
 pub mod sanitize;
 pub mod session;

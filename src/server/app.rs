@@ -11,6 +11,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use super::{
     chores::{self, Chores},
     error::BuildError,
+    jobs::{examine_audit, open_audit},
     listener,
     watch::ChangeWatch,
     wire::{self, Files},
@@ -25,8 +26,10 @@ use crate::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
         pipeline::Pipeline,
+        replays::ReplayWatch,
         reserved::{BadPrefix, HeaderNames},
     },
+    service::audit::Audit,
     store::{
         cache::FactCache,
         facts::Facts,
@@ -70,6 +73,7 @@ impl App {
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
         metrics.store_up.set(1);
+        let audit = open_audit(&config, &clock, &metrics)?;
         let lookups = (wire::lookups(&config), Handle::current());
         let sources = (store.clone(), wire::sessions(&config)?);
         let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
@@ -85,6 +89,8 @@ impl App {
         let chores = Chores {
             store,
             settings,
+            jobs: config.jobs.clone(),
+            audit: audit.clone(),
             facts: facts.clone(),
             reference: Arc::clone(&reference),
             nonces: Arc::clone(&nonces),
@@ -95,7 +101,7 @@ impl App {
         };
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
-            measure: measure(&metrics, &facts, (&nonces, watch), &access_log),
+            measure: measure(&metrics, &facts, (&nonces, watch, audit.clone()), &access_log),
             metrics: Arc::clone(&metrics),
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
@@ -105,6 +111,7 @@ impl App {
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
             facts,
             forward: wire::forward(&config),
+            replays: ReplayWatch::new(audit, config.audit.replays, Arc::clone(&metrics)),
             forms: FormBudget::new(config.forms.budget, config.forms.max),
             connections: Arc::new(Semaphore::new(config.listen.max_connections)),
             clock,
@@ -138,6 +145,7 @@ impl App {
         let in_force = settings.examine(&store).await?;
         store.reference().await?;
         HeaderNames::with_prefix(&config.headers.prefix)?;
+        examine_audit(config)?;
         store.close().await;
         Ok(in_force)
     }
@@ -218,7 +226,7 @@ async fn bind_admin(address: SocketAddr) -> Result<TcpListener, BuildError> {
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
-    (nonces, watch): (&Arc<NonceStore>, ChangeWatch),
+    (nonces, watch, audit): (&Arc<NonceStore>, ChangeWatch, Audit),
     access_log: &AccessLog,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -232,6 +240,7 @@ fn measure(
         metrics.log_lines_dropped.set(gauge(access_log.dropped()));
         metrics.lookups.set(gauge(facts.lookups()));
         watch.measure();
+        audit.measure();
     })
 }
 

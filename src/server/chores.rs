@@ -7,7 +7,10 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use super::watch::ChangeWatch;
 use crate::{
     clock::Clock,
+    config,
+    jobs::{JobRunner, JobSchedule},
     metrics::Metrics,
+    service::audit::Audit,
     store::{
         StoreError, facts::Facts, nonces::NonceStore, reference::ReferenceTables, settings::MagentoSettings,
         sql::SqlStore,
@@ -22,6 +25,8 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Chores {
     pub(super) store: SqlStore,
     pub(super) settings: Arc<MagentoSettings>,
+    pub(super) jobs: config::Jobs,
+    pub(super) audit: Audit,
     pub(super) facts: Facts,
     pub(super) reference: Arc<ReferenceTables>,
     pub(super) nonces: Arc<NonceStore>,
@@ -37,6 +42,19 @@ impl Chores {
         tokio::spawn(self.clone().refresh_tables(drain.clone()));
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.watch.clone().run(drain.clone()));
+        tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
+    }
+
+    fn job_runner(&self) -> JobRunner {
+        JobRunner {
+            store: self.store.clone(),
+            magento: Arc::clone(&self.settings),
+            settings: self.jobs.clone(),
+            audit: self.audit.clone(),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
+            actor: "job".to_owned(),
+        }
     }
 
     async fn refresh_tables(self, mut drain: watch::Receiver<bool>) {
@@ -97,6 +115,10 @@ impl Chores {
             }
         }
     }
+}
+
+async fn run_jobs(runner: JobRunner, drain: watch::Receiver<bool>) {
+    JobSchedule::new(runner).await.run(drain).await;
 }
 
 /// The first reading of everything that a decision needs.

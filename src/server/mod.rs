@@ -8,6 +8,7 @@ mod app;
 mod chores;
 mod error;
 mod explainer;
+mod jobs;
 mod listener;
 mod run;
 mod watch;

@@ -20,6 +20,7 @@ use crate::{
         forward::ForwardRules,
         peer::{Peer, TrustedProxies},
         pipeline::Pipeline,
+        replays::ReplayWatch,
         shadow::Sampler,
     },
     reply,
@@ -71,6 +72,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The figures.
     pub metrics: Arc<Metrics>,
+    /// Hears of replayed nonces.
+    pub replays: ReplayWatch,
     /// The log.
     pub access_log: AccessLog,
 }

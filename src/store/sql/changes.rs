@@ -138,7 +138,10 @@ mod tests {
         for (statement, expected) in [
             ("UPDATE oauth_token SET revoked = 1 WHERE token = 'tc'", vec![CONSUMER]),
             ("UPDATE OR IGNORE oauth_token SET revoked = 1 WHERE token = 'tc'", vec![CONSUMER]),
-            ("UPDATE oauth_token SET customer_id = 3, admin_id = NULL WHERE token = 'ta'", vec![ADMIN, CUSTOMER]),
+            (
+                "UPDATE oauth_token SET customer_id = 3, admin_id = NULL WHERE token = 'ta'",
+                vec![ADMIN, CUSTOMER],
+            ),
             ("DELETE FROM oauth_token WHERE token = 'tu'", vec![CUSTOMER]),
             ("UPDATE integration SET status = 0", vec![CONSUMER]),
             ("UPDATE admin_user SET is_active = 0", vec![ADMIN]),

@@ -9,6 +9,7 @@
 mod changes;
 mod columns;
 mod failure;
+mod leases;
 mod location;
 mod lookup;
 mod mapper;
@@ -17,13 +18,16 @@ mod principals;
 mod reference;
 mod settings;
 mod sqlite;
+mod sweep;
 mod timestamp;
 mod writers;
 
 pub use changes::{Change, ChangeMark, Changes};
+pub use leases::{JobRow, Lease};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
+pub use sweep::{Stale, Swept};
 pub use writers::{
     IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
     RoleOwner, TokenOwner,
