@@ -19,7 +19,7 @@ use super::{
     magento::Magento,
     nonces::Nonces,
     oauth::Oauth,
-    raw::Raw,
+    raw::{Raw, RawOauth},
     replies::Replies,
     report::{Report, Setting},
     scope::Scope,
@@ -166,9 +166,7 @@ impl Config {
         let upstream = Upstream::parse(upstream, noted);
         let store = Store::parse(store, noted);
         let magento = Magento::parse(magento, store.as_ref(), noted);
-        let credentials = upstream.as_ref().map_or(Credentials::Strip, |upstream| upstream.credentials);
-        let version = magento.as_ref().map_or(MagentoVersion::V246, |magento| magento.version);
-        let oauth = Oauth::parse(oauth, (credentials, version), noted);
+        let oauth = parse_oauth(oauth, upstream.as_ref(), magento.as_ref(), noted);
         let nonces = Nonces::parse(nonces, noted);
         let cache = Cache::parse(cache, noted);
         let sessions = Sessions::parse(sessions, noted);
@@ -179,9 +177,7 @@ impl Config {
         let log = Log::parse(log, noted);
         let audit = Audit::parse(audit, noted);
         let jobs = Jobs::parse(jobs, oauth.timestamp_window, noted);
-        check_proof(upstream.as_ref(), &headers, noted);
-        check_shadow(acl.as_ref(), credentials, noted);
-
+        check_together(upstream.as_ref(), acl.as_ref(), &headers, noted);
         let (settings, warnings) = report.close()?;
         let (Some(upstream), Some(store), Some(magento), Some(acl)) = (upstream, store, magento, acl) else {
             // A part is missing only when its mistake was noted; should that ever fail, nothing starts.
@@ -214,6 +210,27 @@ impl Config {
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// Its defaults depend on who verifies signatures behind us, and on the release.
+fn parse_oauth(
+    raw: RawOauth,
+    upstream: Option<&Upstream>,
+    magento: Option<&Magento>,
+    report: &mut Report,
+) -> Oauth {
+    let version = magento.map_or(MagentoVersion::V246, |magento| magento.version);
+    Oauth::parse(raw, (credentials_of(upstream), version), report)
+}
+
+fn credentials_of(upstream: Option<&Upstream>) -> Credentials {
+    upstream.map_or(Credentials::Strip, |upstream| upstream.credentials)
+}
+
+/// What only several sections together can get wrong.
+fn check_together(upstream: Option<&Upstream>, acl: Option<&Acl>, headers: &Headers, report: &mut Report) {
+    check_proof(upstream, headers, report);
+    check_shadow(acl, credentials_of(upstream), report);
 }
 
 /// There is nothing to compare with where the upstream sees no credentials.

@@ -135,13 +135,9 @@ impl JobRunner {
                 if *drain.borrow() || began.elapsed() > LONGEST_RUN {
                     return Ok(());
                 }
-                if claimed.elapsed() > RENEWAL {
-                    claimed = Instant::now();
-                    let now = self.clock.now();
-                    if !self.store.keep_job(lease, (now, now.plus(LEASE))).await? {
-                        tracing::warn!(job = job.name(), "a job took too long and lost its claim");
-                        return Ok(());
-                    }
+                if !self.keeps(lease, &mut claimed).await? {
+                    tracing::warn!(job = job.name(), "a job took too long and lost its claim");
+                    return Ok(());
                 }
                 let swept = self.store.sweep(stale, self.settings.batch).await?;
                 report.deleted += swept.deleted;
@@ -153,6 +149,16 @@ impl JobRunner {
         }
         report.is_complete = true;
         Ok(())
+    }
+
+    /// Whether the claim still holds, made longer where it is due.
+    async fn keeps(&self, lease: Lease<'_>, claimed: &mut Instant) -> Result<bool, StoreError> {
+        if claimed.elapsed() <= RENEWAL {
+            return Ok(true);
+        }
+        *claimed = Instant::now();
+        let now = self.clock.now();
+        self.store.keep_job(lease, (now, now.plus(LEASE))).await
     }
 
     /// Counts a run; writes down one that deleted something or failed. A minutely run that finds nothing is no news.

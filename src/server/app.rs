@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore};
+use tokio::{net::TcpListener, sync::Semaphore};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
@@ -31,7 +31,6 @@ use crate::{
     },
     service::audit::Audit,
     store::{
-        cache::FactCache,
         facts::Facts,
         nonces::{NonceStore, Recovery},
         reference::ReferenceTables,
@@ -66,26 +65,18 @@ impl App {
         let settings = wire::settings(&config);
         let judge = wire::judge(&config, &settings)?;
         let store = wire::open_store(&config, &judge.encryptor).await?;
-        let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
-        report_recovery(&config, nonces.recovery());
+        let nonces = open_nonces(&config, &clock)?;
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
-        let seen = store.change_mark().await?;
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
-        metrics.store_up.set(1);
         let audit = open_audit(&config, &clock, &metrics)?;
-        let lookups = (wire::lookups(&config), Handle::current());
-        let sources = (store.clone(), wire::sessions(&config)?);
-        let facts = Facts::new(sources, judge, FactCache::new(wire::cache(&config)), lookups);
+        let facts = wire::facts(&config, store.clone(), judge)?;
         let (access_log, log_guard) = access_log(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
 
-        let listeners = bind_proxy(&config)?;
-        let proxy_address = first_address(&listeners, config.listen.proxy)?;
-        let admin_listener = bind_admin(config.listen.admin).await?;
-        let admin_address = admin_listener.local_addr()?;
-        let watched = (store.clone(), seen);
-        let watch = ChangeWatch::new(watched, facts.clone(), Arc::clone(&metrics), config.cache.poll);
+        let (listeners, proxy_address) = bind_proxy(&config)?;
+        let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
+        let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
         let chores = Chores {
             store,
             settings,
@@ -196,15 +187,15 @@ fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), Build
     }
 }
 
-fn bind_proxy(config: &Config) -> Result<Vec<std::net::TcpListener>, BuildError> {
+/// A listener a worker, and where they listen.
+fn bind_proxy(config: &Config) -> Result<(Vec<std::net::TcpListener>, SocketAddr), BuildError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = config.listen.workers.map_or(cores, usize::from);
     let address = config.listen.proxy;
-    listener::bind(address, count).map_err(|source| BuildError::Bind {
-        what: "listen.proxy",
-        address,
-        source,
-    })
+    let bound = listener::bind(address, count);
+    let listeners = bound.map_err(|source| BuildError::Bind { what: "listen.proxy", address, source })?;
+    let bound = first_address(&listeners, address)?;
+    Ok((listeners, bound))
 }
 
 fn first_address(
@@ -214,12 +205,17 @@ fn first_address(
     Ok(listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr)?)
 }
 
-async fn bind_admin(address: SocketAddr) -> Result<TcpListener, BuildError> {
-    TcpListener::bind(address).await.map_err(|source| BuildError::Bind {
-        what: "listen.admin",
-        address,
-        source,
-    })
+async fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|source| BuildError::Bind { what: "listen.admin", address, source })?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+fn open_nonces(config: &Config, clock: &Clock) -> Result<Arc<NonceStore>, BuildError> {
+    let nonces = NonceStore::open(wire::nonces(config), clock.now())?;
+    report_recovery(config, nonces.recovery());
+    Ok(Arc::new(nonces))
 }
 
 /// What brings the gauges up to date before they are shown.

@@ -39,6 +39,8 @@ pub(super) struct Chores {
 impl Chores {
     /// Starts the chores on the current runtime; they end when `drain` turns true.
     pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
+        // The tables were read when the gate was built.
+        self.metrics.store_up.set(1);
         tokio::spawn(self.clone().refresh_tables(drain.clone()));
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.watch.clone().run(drain.clone()));

@@ -48,15 +48,25 @@ pub(super) struct ChangeWatch {
 }
 
 impl ChangeWatch {
-    /// A watch from `seen` on, the mark that held before anything was cached.
-    pub(super) fn new(
-        (store, seen): (SqlStore, ChangeMark),
+    /// A watch from now on; begin before anything is cached.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(super) async fn begin(
+        store: &SqlStore,
         facts: Facts,
-        metrics: Arc<Metrics>,
+        metrics: &Arc<Metrics>,
         poll: Duration,
-    ) -> Self {
-        let last_look = Arc::new(Mutex::new(Instant::now()));
-        Self { store, facts, metrics, poll, seen, tables_changed: Arc::default(), last_look }
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            store: store.clone(),
+            facts,
+            metrics: Arc::clone(metrics),
+            poll,
+            seen: store.change_mark().await?,
+            tables_changed: Arc::default(),
+            last_look: Arc::new(Mutex::new(Instant::now())),
+        })
     }
 
     /// Completes when the small tables should be read again.

@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tokio::runtime::Handle;
 
 use super::error::BuildError;
 use crate::{
@@ -33,7 +34,7 @@ use crate::{
     reply::{Refusals, Style},
     store::{
         StoreError,
-        cache::CacheSettings,
+        cache::{CacheSettings, FactCache},
         facts::{Facts, LookupSettings},
         judge::Judge,
         nonces::NonceSettings,
@@ -136,6 +137,13 @@ pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<
         session_lifetime: config.sessions.lifetime,
         fingerprint_key: fingerprint_key(&keys),
     })
+}
+
+/// What is known of credentials; lookups live on the current runtime.
+pub(super) fn facts(config: &Config, store: SqlStore, judge: Judge) -> Result<Facts, BuildError> {
+    let sources = (store, sessions(config)?);
+    let cache = FactCache::new(cache(config));
+    Ok(Facts::new(sources, judge, cache, (lookups(config), Handle::current())))
 }
 
 /// Derived from the crypt key, so that every replica gives a credential the same fingerprint.
@@ -270,7 +278,7 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
     }
 }
 
-pub(super) const fn cache(config: &Config) -> CacheSettings {
+const fn cache(config: &Config) -> CacheSettings {
     let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, poll: _ } = config.cache;
     CacheSettings {
         entries: entries as u64,
@@ -282,7 +290,7 @@ pub(super) const fn cache(config: &Config) -> CacheSettings {
     }
 }
 
-pub(super) const fn lookups(config: &Config) -> LookupSettings {
+const fn lookups(config: &Config) -> LookupSettings {
     LookupSettings { timeout: config.store.lookup_timeout, max_concurrent: config.store.max_lookups }
 }
 

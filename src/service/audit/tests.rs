@@ -132,7 +132,8 @@ async fn what_was_left_open_is_told_once_as_unknown() {
     let beside = log.open();
     beside.close().await;
     assert_eq!(log.story().len(), 1, "another process is alive and may still end it");
-    (audit.close().await, beside.close().await);
+    audit.close().await;
+    beside.close().await;
     drop((audit, beside));
     // The writers end when nobody can send any more, and let go of the file.
     tokio::time::sleep(Duration::from_millis(100)).await;
