@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::auth::time::UnixTime;
@@ -50,6 +50,15 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// A time as RFC 3339.
+#[must_use]
+pub fn rfc3339(time: UnixTime) -> String {
+    let seconds = u64::try_from(time.seconds()).unwrap_or_default();
+    // `format_rfc3339` panics beyond the year 9999.
+    let bounded = seconds.min(253_402_300_799);
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(bounded)).to_string()
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
 fn system_time() -> UnixTime {
     let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -57,4 +66,16 @@ fn system_time() -> UnixTime {
         Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
     };
     UnixTime::from_seconds(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_and_never_panic() {
+        assert_eq!(rfc3339(UnixTime::from_seconds(1_795_248_392)), "2026-11-21T08:06:32Z");
+        assert_eq!(rfc3339(UnixTime::from_seconds(-5)), "1970-01-01T00:00:00Z");
+        assert!(rfc3339(UnixTime::from_seconds(i64::MAX)).starts_with("9999-12-31"));
+    }
 }

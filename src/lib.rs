@@ -7,8 +7,8 @@
 //! - [`clock`], [`config`], [`metrics`]: the time, the settings, the figures.
 //! - [`store`], [`reply`], [`logging`]: the facts, the refusals as a client sees them, the log.
 //! - [`service`]: what can be done with credentials: issue, revoke, grant, rotate, in Magento's words.
-//! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener; [`import`]: the rules out of an
-//!   installation's files.
+//! - [`proxy`]: the way of a request, a file a stage; [`admin`]: the operator's listener; [`jobs`]: what is cleaned up;
+//!   [`import`]: the rules out of an installation's files.
 //! - [`explain`]: why a request passes or fails, told by the same pipeline.
 //! - [`server`]: the only place where the parts meet; [`cli`]: the command line.
 
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod explain;
 pub mod import;
+pub mod jobs;
 pub mod logging;
 pub mod metrics;
 pub mod proxy;

@@ -3,6 +3,8 @@
 //! Every label value is one of a closed set of words: no path, host, user or address ever becomes a label, so a scan of
 //! the site cannot blow up the time series.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -62,6 +64,40 @@ pub struct PasswordMetrics {
     pub seconds: Histogram,
 }
 
+/// The labels of audit records.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RecordLabel {
+    /// `written`, `failed` (the file could not be written), `dropped` (no room in the queue) or `suppressed` (too many a
+    /// second).
+    pub result: &'static str,
+}
+
+/// The labels of deliveries to the audit's webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeliveryLabel {
+    /// `delivered`, `retried`, `refused` (given up) or `dropped` (no room in the queue).
+    pub result: &'static str,
+}
+
+/// The labels of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct JobLabel {
+    /// The job's name.
+    pub job: &'static str,
+}
+
+/// The labels of a job's runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RunLabel {
+    /// The job's name.
+    pub job: &'static str,
+    /// `done`, `failed`, or `elsewhere` (another process runs it or just has).
+    pub result: &'static str,
+}
+
+/// A gauge of seconds.
+pub type Seconds = Gauge<f64, AtomicU64>;
+
 /// Every figure of one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -102,6 +138,30 @@ pub struct Metrics {
     pub reloaded_at: Gauge,
     /// Access log lines dropped because the log could not keep up.
     pub log_lines_dropped: Gauge,
+    /// Lookups that went to the store.
+    pub lookups: Gauge,
+    /// Seconds since the last completed look at what changed in the store.
+    pub change_age: Seconds,
+    /// Seconds between the last two completed looks.
+    pub change_interval: Seconds,
+    /// Subjects whose cached facts were dropped because the store changed.
+    pub changes_seen: Counter,
+    /// Audit records by result.
+    pub audit_records: Family<RecordLabel, Counter>,
+    /// Deliveries to the audit's webhook by result.
+    pub audit_deliveries: Family<DeliveryLabel, Counter>,
+    /// Records that wait for the webhook.
+    pub audit_queue: Gauge,
+    /// Seconds that the oldest of them has waited.
+    pub audit_lag: Seconds,
+    /// Runs of jobs by result.
+    pub job_runs: Family<RunLabel, Counter>,
+    /// Rows that jobs deleted.
+    pub job_rows: Family<JobLabel, Counter>,
+    /// How long the last run of a job took, in seconds.
+    pub job_seconds: Family<JobLabel, Seconds>,
+    /// When a job was last done, in seconds since 1970.
+    pub job_success: Family<JobLabel, Gauge>,
 }
 
 impl PasswordMetrics {
@@ -156,10 +216,25 @@ impl Metrics {
             reload_ok: Gauge::default(),
             reloaded_at: Gauge::default(),
             log_lines_dropped: Gauge::default(),
+            lookups: Gauge::default(),
+            change_age: Seconds::default(),
+            change_interval: Seconds::default(),
+            changes_seen: Counter::default(),
+            audit_records: Family::default(),
+            audit_deliveries: Family::default(),
+            audit_queue: Gauge::default(),
+            audit_lag: Seconds::default(),
+            job_runs: Family::default(),
+            job_rows: Family::default(),
+            job_seconds: Family::default(),
+            job_success: Family::default(),
         };
         metrics.register_decisions();
         metrics.register_state();
         metrics.passwords.register(&mut metrics.registry);
+        metrics.register_changes();
+        metrics.register_audit();
+        metrics.register_jobs();
         metrics
     }
 
@@ -202,6 +277,37 @@ impl Metrics {
         registry.register("config_reloads", "Reloads by result", self.reloads.clone());
         let dropped = "Access log lines dropped because the log could not keep up";
         registry.register("access_log_dropped", dropped, self.log_lines_dropped.clone());
+    }
+
+    fn register_changes(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("store_lookups", "Lookups that went to the store", self.lookups.clone());
+        let age = "Seconds since the last completed look at what changed in the store";
+        registry.register("cache_lag_seconds", age, self.change_age.clone());
+        let interval = "Seconds between the last two completed looks";
+        registry.register("cache_look_interval_seconds", interval, self.change_interval.clone());
+        let seen = "Subjects whose cached facts were dropped because the store changed";
+        registry.register("cache_invalidations", seen, self.changes_seen.clone());
+    }
+
+    fn register_audit(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("audit_records", "Audit records by result", self.audit_records.clone());
+        let deliveries = "Deliveries to the audit's webhook by result";
+        registry.register("audit_deliveries", deliveries, self.audit_deliveries.clone());
+        registry.register("audit_queue", "Records that wait for the webhook", self.audit_queue.clone());
+        let lag = "Seconds that the oldest record has waited for the webhook";
+        registry.register("audit_lag_seconds", lag, self.audit_lag.clone());
+    }
+
+    fn register_jobs(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("job_runs", "Runs of jobs by result", self.job_runs.clone());
+        registry.register("job_rows_deleted", "Rows that jobs deleted", self.job_rows.clone());
+        let seconds = "How long the last run of a job took";
+        registry.register("job_last_run_seconds", seconds, self.job_seconds.clone());
+        let success = "When a job was last done, in seconds since 1970";
+        registry.register("job_last_success_timestamp_seconds", success, self.job_success.clone());
     }
 
     /// The figures as text, in the OpenMetrics form that Prometheus reads.

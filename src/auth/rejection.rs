@@ -137,6 +137,16 @@ impl Rejection {
         }
     }
 
+    /// The consumer whose nonce was used before, if that is why.
+    #[must_use]
+    pub const fn replayed(&self) -> Option<u32> {
+        if let Self::Oauth(OauthProblem::NonceUsed { consumer_id }) = self {
+            Some(*consumer_id)
+        } else {
+            None
+        }
+    }
+
     /// Whether the request could be forwarded all the same: it has one meaning on the wire, and only who sent it, or what
     /// the path means, is in doubt.
     #[must_use]

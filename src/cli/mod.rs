@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod explain;
 mod import;
+mod job;
 mod migrate;
 mod serve;
 mod sign;
@@ -50,6 +51,9 @@ enum Command {
     /// Shows the ACL: the tree, the routes, who may use a resource
     #[command(subcommand)]
     Acl(acl::AclCommand),
+    /// Shows the jobs that clean up, and runs one by hand
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Says why a request on standard input (raw HTTP, a curl line or a HAR entry) would pass or fail
     Explain(explain::ExplainArgs),
     /// Signs a request with OAuth 1.0a and prints the Authorization header
@@ -114,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::migrate(&args),
         Command::Import(args) => import::import(&args),
         Command::Acl(command) => acl::acl(&command),
+        Command::Job(command) => job::job(&command),
         Command::Explain(args) => explain::explain(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),

@@ -1,6 +1,6 @@
 //! `[cache]`: how many callers are remembered, and for how long.
 //!
-//! `ttl` is also the longest time for which a revocation made behind our back stays unseen.
+//! A revocation made behind our back is seen at the next `poll`; `ttl` bounds what the poll does not cover.
 
 use std::time::Duration;
 
@@ -19,11 +19,13 @@ pub struct Cache {
     pub negative_ttl: Duration,
     /// How old a proven caller may be while the store cannot answer; zero never serves one.
     pub max_stale: Duration,
+    /// Between two looks at what changed in the store.
+    pub poll: Duration,
 }
 
 impl Cache {
     pub(super) fn parse(raw: RawCache, report: &mut Report) -> Self {
-        let RawCache { entries, ttl, negative_entries, negative_ttl, max_stale } = raw;
+        let RawCache { entries, ttl, negative_entries, negative_ttl, max_stale, poll } = raw;
         let seconds = Duration::from_secs;
         let shortest = Duration::from_millis(100);
         Self {
@@ -47,6 +49,7 @@ impl Cache {
                 seconds(60),
                 seconds(0)..=seconds(3600),
             ),
+            poll: report.take_within("cache.poll", poll, seconds(1), shortest..=seconds(60)),
         }
     }
 }

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::{
     acl::{Acl, AclFiles, AclMode},
+    audit::Audit,
     cache::Cache,
     finding::{ConfigErrors, Finding, Source},
     forms::Forms,
     gather::{Gathered, file_text, folder_of},
     handshake::Handshake,
     headers::Headers,
+    jobs::Jobs,
     listen::Listen,
     log::Log,
     magento::Magento,
@@ -70,6 +72,10 @@ pub struct Config {
     pub log: Log,
     /// When a change is taken up.
     pub reload: Reload,
+    /// Where the record of credentials goes.
+    pub audit: Audit,
+    /// What is cleaned up, and when.
+    pub jobs: Jobs,
     files: Vec<PathBuf>,
     settings: Vec<Setting>,
     warnings: Vec<Finding>,
@@ -175,6 +181,8 @@ impl Config {
         let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
         let log = Log::parse(raw.log, noted);
         let reload = Reload::parse(raw.reload, noted);
+        let audit = Audit::parse(raw.audit, noted);
+        let jobs = Jobs::parse(raw.jobs, oauth.timestamp_window, noted);
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
         let mut files = report.files().to_vec();
@@ -202,6 +210,8 @@ impl Config {
             handshake,
             log,
             reload,
+            audit,
+            jobs,
             files,
             settings,
             warnings,

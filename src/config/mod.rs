@@ -9,6 +9,7 @@
 //! server hands each module its part. Nothing here opens a socket, a database or the files of the ACL.
 
 mod acl;
+mod audit;
 mod cache;
 mod env_php;
 mod finding;
@@ -16,6 +17,7 @@ mod forms;
 mod gather;
 mod handshake;
 mod headers;
+mod jobs;
 mod jwt;
 mod keys;
 mod kinds;
@@ -43,12 +45,14 @@ mod upstream;
 mod version;
 
 pub use acl::{Acl, AclFiles, AclMode, Anonymous, Unmatched};
+pub use audit::{Audit, Webhook};
 pub use cache::Cache;
 pub use finding::{ConfigErrors, Finding, Source};
 pub use forms::Forms;
 pub(crate) use gather::read_bounded;
 pub use handshake::{Handshake, HandshakeIssuer};
 pub use headers::Headers;
+pub use jobs::Jobs;
 pub(crate) use keys::edits;
 pub use listen::Listen;
 pub use load::{Config, environment};

@@ -51,6 +51,8 @@ pub(super) struct Raw {
     pub(super) handshake: RawHandshake,
     pub(super) log: RawLog,
     pub(super) reload: RawReload,
+    pub(super) audit: RawAudit,
+    pub(super) jobs: RawJobs,
 }
 
 /// `[listen]` as written.
@@ -149,6 +151,7 @@ pub(super) struct RawCache {
     pub(super) negative_entries: Lenient<usize>,
     pub(super) negative_ttl: Lenient<Duration>,
     pub(super) max_stale: Lenient<Duration>,
+    pub(super) poll: Lenient<Duration>,
 }
 
 /// `[sessions]` as written.
@@ -247,4 +250,39 @@ pub(super) struct RawLog {
 #[serde(default)]
 pub(super) struct RawReload {
     pub(super) watch: Lenient<bool>,
+}
+
+/// `[audit]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAudit {
+    pub(super) file: Lenient<PathBuf>,
+    pub(super) replays: Lenient<usize>,
+    pub(super) webhook: RawWebhook,
+}
+
+/// `[audit.webhook]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawWebhook {
+    pub(super) url: Lenient<Secret<String>>,
+    pub(super) secret: Lenient<Secret<String>>,
+    pub(super) secret_file: Lenient<PathBuf>,
+    pub(super) allow_http: Lenient<bool>,
+    pub(super) queue: Lenient<usize>,
+    pub(super) timeout: Lenient<Duration>,
+}
+
+/// `[jobs]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawJobs {
+    pub(super) authentication_failures: Lenient<Duration>,
+    pub(super) expired_tokens: Lenient<Duration>,
+    pub(super) nonces: Lenient<Duration>,
+    pub(super) handshakes: Lenient<Duration>,
+    pub(super) revocations: Lenient<Duration>,
+    pub(super) cleanup_period: Lenient<Duration>,
+    pub(super) revocation_period: Lenient<Duration>,
+    pub(super) batch: Lenient<usize>,
 }

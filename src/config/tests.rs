@@ -637,6 +637,28 @@ fn what_weakens_the_gate_is_warned_about() {
 }
 
 #[test]
+fn the_audit_and_the_jobs_refuse_what_would_not_work() {
+    let webhook = "[audit]\nfile = 'audit.log'\n[audit.webhook]\nsecret = '0123456789abcdef01234567'\n";
+    let right = load(&with(&format!("{webhook}url = 'https://h/x?key=hunter2'\n"))).unwrap();
+    assert!(right.audit.webhook.is_some() && !format!("{right:?}").contains("hunter2"));
+    assert!(load(&with(&format!("{webhook}url = 'http://h/x'\nallow_http = true\n"))).is_ok());
+    for (section, key) in [
+        (format!("{webhook}url = 'http://h/x'\n"), "audit.webhook.url"),
+        (format!("{webhook}url = 'https://me@h/x'\n"), "audit.webhook.url"),
+        (webhook.replace("file = 'audit.log'", "") + "url = 'https://h/x'\n", "audit.webhook.url"),
+        (webhook.replace("01234567'", "'") + "url = 'https://h/x'\n", "audit.webhook.secret"),
+        ("[audit]\nfile = 'a'\n[audit.webhook]\nurl = 'https://h/x'\n".into(), "audit.webhook.secret_file"),
+        ("[jobs]\nnonces = '10ms'\n".into(), "jobs.nonces"),
+        ("[jobs]\ncleanup_period = '10m'\n[oauth]\ntimestamp_window = '1h'\n".into(), "jobs.cleanup_period"),
+        ("[cache]\npoll = '0s'\n".into(), "cache.poll"),
+    ] {
+        let errors = load(&with(&section)).unwrap_err().to_string();
+        assert!(errors.contains(key) && !errors.contains("https://"), "{section}: {errors}");
+    }
+    assert_eq!(load(&with("[jobs]\nnonces = '0s'\n")).unwrap().jobs.nonces, None);
+}
+
+#[test]
 fn the_list_of_settings_is_what_the_sections_read() {
     let config = load(&with("")).unwrap();
     let read: Vec<_> = config.effective().iter().map(|setting| setting.key).collect();

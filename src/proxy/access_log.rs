@@ -5,12 +5,10 @@
 //! Lines go through a bounded queue to a thread of their own; when the log cannot keep up, lines are dropped and
 //! counted, requests are not.
 
-use std::{io::Write as _, time::UNIX_EPOCH};
+use std::io::Write as _;
 
 use serde::Serialize;
 use tracing_appender::non_blocking::NonBlocking;
-
-use crate::auth::time::UnixTime;
 
 /// Where the lines go; off costs nothing.
 #[derive(Debug, Clone)]
@@ -111,26 +109,5 @@ impl AccessLog {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |writer| writer.error_counter().dropped_lines() as u64)
-    }
-}
-
-/// A time as RFC 3339.
-#[must_use]
-pub fn rfc3339(time: UnixTime) -> String {
-    let seconds = u64::try_from(time.seconds()).unwrap_or_default();
-    // `format_rfc3339` panics beyond the year 9999.
-    let bounded = seconds.min(253_402_300_799);
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + std::time::Duration::from_secs(bounded)).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rfc_3339_and_never_panic() {
-        assert_eq!(rfc3339(UnixTime::from_seconds(1_795_248_392)), "2026-11-21T08:06:32Z");
-        assert_eq!(rfc3339(UnixTime::from_seconds(-5)), "1970-01-01T00:00:00Z");
-        assert!(rfc3339(UnixTime::from_seconds(i64::MAX)).starts_with("9999-12-31"));
     }
 }

@@ -60,18 +60,21 @@ pub struct Authenticated {
     fact: Option<Arc<Fact>>,
     cause: Option<&'static str>,
     reading: Option<&'static str>,
+    replayed: Option<u32>,
 }
 
 impl Authenticated {
     pub(super) const fn guest(cause: Option<&'static str>) -> Self {
-        Self { fact: None, cause, reading: None }
+        Self { fact: None, cause, reading: None, replayed: None }
     }
 
     /// Somebody whose fact is a grant at this time, else a guest with the reason.
     pub(super) fn by_fact(fact: Arc<Fact>, now: UnixTime, expired: &'static str) -> Self {
         let cause = match &*fact {
             Fact::Granted(grant) if grant.expires_at.is_some_and(|expiry| expiry <= now) => expired,
-            Fact::Granted(_) => return Self { fact: Some(fact), cause: None, reading: None },
+            Fact::Granted(_) => {
+                return Self { fact: Some(fact), cause: None, reading: None, replayed: None };
+            }
             Fact::Refused(reason) => reason,
             Fact::SessionExpired | Fact::Oauth(_) => "credential_kind",
         };
@@ -94,6 +97,12 @@ impl Authenticated {
     #[must_use]
     pub const fn reading(&self) -> Option<&'static str> {
         self.reading
+    }
+
+    /// The consumer whose nonce was used before, where that only made a guest.
+    #[must_use]
+    pub const fn replayed(&self) -> Option<u32> {
+        self.replayed
     }
 
     pub(crate) fn into_fact(self) -> Option<Arc<Fact>> {
@@ -126,7 +135,10 @@ pub(super) fn authenticate(
         Evaluation::Nobody => Ok(Authenticated::guest(None)),
         Evaluation::Required => prove(pipeline, sanitized, destination, moment),
         Evaluation::Informative => match prove(pipeline, sanitized, destination, moment) {
-            Err(Stop::Refuse(rejection)) => Ok(Authenticated::guest(Some(rejection.reason()))),
+            Err(Stop::Refuse(rejection)) => {
+                let replayed = rejection.replayed();
+                Ok(Authenticated { replayed, ..Authenticated::guest(Some(rejection.reason())) })
+            }
             answer => answer,
         },
     }
@@ -349,7 +361,8 @@ pub fn has_form(headers: &HeaderMap) -> bool {
 fn admitted(fact: &OauthFact, found: &Arc<Fact>, reading: &'static str) -> Authenticated {
     match &fact.standing {
         Standing::Granted(_) => {
-            Authenticated { fact: Some(Arc::clone(found)), cause: None, reading: Some(reading) }
+            let fact = Some(Arc::clone(found));
+            Authenticated { fact, cause: None, reading: Some(reading), replayed: None }
         }
         Standing::Inactive
         | Standing::ConsumerUnknown
@@ -358,7 +371,8 @@ fn admitted(fact: &OauthFact, found: &Arc<Fact>, reading: &'static str) -> Authe
         | Standing::NotAccess
         | Standing::Revoked
         | Standing::SecretUnusable => {
-            Authenticated { fact: None, cause: Some("integration_inactive"), reading: Some(reading) }
+            let cause = Some("integration_inactive");
+            Authenticated { fact: None, cause, reading: Some(reading), replayed: None }
         }
     }
 }

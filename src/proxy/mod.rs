@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod own;
 pub mod peer;
 pub mod pipeline;
+pub mod replays;
 pub mod reserved;
 mod routes;
 pub mod sanitize;

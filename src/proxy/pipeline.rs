@@ -110,6 +110,8 @@ pub struct Notes {
     pub own: Option<OwnEndpoint>,
     /// What we would have done, where everything is forwarded.
     pub shadow: Option<ShadowVerdict>,
+    /// The consumer whose nonce was used before, whatever became of the request.
+    pub replayed: Option<u32>,
 }
 
 impl Default for Notes {
@@ -125,6 +127,7 @@ impl Default for Notes {
             spoofed: 0,
             own: None,
             shadow: None,
+            replayed: None,
         }
     }
 }
@@ -135,7 +138,11 @@ impl Pipeline {
     pub fn decide(&self, head: &Parts, peer: &Peer, now: UnixTime, known: Known<'_>) -> Step {
         let shadow = self.shadows().then_some(ShadowVerdict::Pass);
         let mut notes = Notes { shadow, ..Notes::default() };
-        let outcome = match self.stages(head, peer, (now, known), &mut notes) {
+        let decided = self.stages(head, peer, (now, known), &mut notes);
+        if let Err(Stop::Refuse(rejection)) = &decided {
+            notes.replayed = rejection.replayed();
+        }
+        let outcome = match decided {
             Ok(outcome) => Ok(outcome),
             Err(Stop::Refuse(rejection)) if self.forwards(&rejection, &notes) => {
                 notes.shadow = Some(ShadowVerdict::of(&rejection));
@@ -183,6 +190,7 @@ impl Pipeline {
 fn note(authenticated: &Authenticated, notes: &mut Notes) {
     notes.cause = authenticated.cause();
     notes.reading = authenticated.reading();
+    notes.replayed = authenticated.replayed();
     if let Some(grant) = authenticated.grant() {
         notes.user_type = grant.context.user_type();
         notes.user_id = grant.context.user_id();

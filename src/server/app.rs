@@ -7,7 +7,6 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    runtime::Handle,
     sync::{Semaphore, watch},
 };
 use tracing_appender::non_blocking::WorkerGuard;
@@ -16,8 +15,10 @@ use super::{
     chores::{self, Chores},
     endpoints,
     error::BuildError,
+    jobs::{examine_audit, open_audit},
     listener,
     reload::{Kept, Reloader},
+    watch::ChangeWatch,
     wire::{self, Files},
 };
 use crate::{
@@ -29,13 +30,12 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
+        replays::ReplayWatch,
         reserved::{BadPrefix, HeaderNames},
     },
     service::{audit::Audit, integration::IntegrationService},
     store::{
-        cache::FactCache,
         facts::Facts,
-        judge::Judge,
         nonces::{NonceStore, Recovery},
         reference::{Reference, ReferenceTables},
         settings::InForce,
@@ -74,15 +74,14 @@ impl App {
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
-        metrics.store_up.set(1);
-        let facts = facts(&config, &store, judge)?;
+        let audit = open_audit(&config, &clock, &metrics)?;
+        let facts = wire::facts(&config, store.clone(), judge)?;
         let (access_log, log_guard) = access_log(&config)?;
 
-        let listeners = bind_proxy(&config)?;
-        let proxy_address = first_address(&listeners, config.listen.proxy)?;
-        let admin_listener = bind_admin(config.listen.admin).await?;
-        let admin_address = admin_listener.local_addr()?;
-        let measure = measure(&metrics, &facts, &nonces, &access_log);
+        let (listeners, proxy_address) = bind_proxy(&config)?;
+        let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
+        let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
+        let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let kept = Kept {
             nonces: Arc::clone(&nonces),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
@@ -90,11 +89,12 @@ impl App {
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),
             access_log,
+            replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(&metrics))),
             sign_ins: endpoints::address_limit(&config),
-            audit: Audit::off(),
+            audit: audit.clone(),
         };
         let desks = kept.desks(&config, &facts)?;
-        let refresh_interval = wire::refresh_interval(&config);
+        let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
         let accepts = Arc::new(AtomicBool::new(true));
@@ -104,7 +104,7 @@ impl App {
             reference: reference_in_force(rules.clone()),
             accepts: Arc::clone(&accepts),
         };
-        let chores = Chores { store, rules, nonces, metrics, clock, refresh_interval };
+        let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch };
         Ok(Self {
             proxy_address,
             admin_address,
@@ -132,6 +132,7 @@ impl App {
         let in_force = settings.examine(&store).await?;
         store.reference().await?;
         HeaderNames::with_prefix(&config.headers.prefix)?;
+        examine_audit(config)?;
         store.close().await;
         Ok(in_force)
     }
@@ -184,13 +185,6 @@ fn open_nonces(config: &Config, clock: &Clock) -> Result<Arc<NonceStore>, BuildE
     Ok(Arc::new(nonces))
 }
 
-/// Facts whose lookups live on the current runtime.
-fn facts(config: &Config, store: &SqlStore, judge: Judge) -> Result<Facts, BuildError> {
-    let lookups = (wire::lookups(config), Handle::current());
-    let sources = (store.clone(), wire::sessions(config)?);
-    Ok(Facts::new(sources, judge, FactCache::new(wire::cache(config)), lookups))
-}
-
 fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), BuildError> {
     match &config.log.access {
         config::AccessLog::Off => Ok((AccessLog::off(), None)),
@@ -206,15 +200,15 @@ fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), Build
     }
 }
 
-fn bind_proxy(config: &Config) -> Result<Vec<std::net::TcpListener>, BuildError> {
+/// A listener a worker, and where they listen.
+fn bind_proxy(config: &Config) -> Result<(Vec<std::net::TcpListener>, SocketAddr), BuildError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = config.listen.workers.map_or(cores, usize::from);
     let address = config.listen.proxy;
-    listener::bind(address, count).map_err(|source| BuildError::Bind {
-        what: "listen.proxy",
-        address,
-        source,
-    })
+    let bound = listener::bind(address, count);
+    let listeners = bound.map_err(|source| BuildError::Bind { what: "listen.proxy", address, source })?;
+    let bound = first_address(&listeners, address)?;
+    Ok((listeners, bound))
 }
 
 fn first_address(
@@ -224,12 +218,11 @@ fn first_address(
     Ok(listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr)?)
 }
 
-async fn bind_admin(address: SocketAddr) -> Result<TcpListener, BuildError> {
-    TcpListener::bind(address).await.map_err(|source| BuildError::Bind {
-        what: "listen.admin",
-        address,
-        source,
-    })
+async fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|source| BuildError::Bind { what: "listen.admin", address, source })?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
 }
 
 fn reference_in_force(
@@ -242,7 +235,7 @@ fn reference_in_force(
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
-    nonces: &Arc<NonceStore>,
+    (nonces, watch, audit): (&Arc<NonceStore>, ChangeWatch, Audit),
     access_log: &AccessLog,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -254,6 +247,9 @@ fn measure(
         metrics.cached_refusals.set(gauge(refusals));
         metrics.nonces.set(gauge(nonces.len() as u64));
         metrics.log_lines_dropped.set(gauge(access_log.dropped()));
+        metrics.lookups.set(gauge(facts.lookups()));
+        watch.measure();
+        audit.measure();
     })
 }
 

@@ -4,12 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
+use super::watch::ChangeWatch;
 use crate::{
     clock::Clock,
+    config,
+    jobs::{JobRunner, JobSchedule, SettingsNow},
     metrics::Metrics,
     proxy::engine::Shared,
+    service::audit::Audit,
     store::{
-        StoreError, nonces::NonceStore, reference::ReferenceTables, settings::MagentoSettings, sql::SqlStore,
+        StoreError,
+        nonces::NonceStore,
+        reference::ReferenceTables,
+        settings::{MagentoSettings, Settings},
+        sql::SqlStore,
     },
 };
 
@@ -21,17 +29,42 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Chores {
     pub(super) store: SqlStore,
     pub(super) rules: watch::Receiver<Arc<Shared>>,
+    pub(super) jobs: config::Jobs,
+    pub(super) audit: Audit,
     pub(super) nonces: Arc<NonceStore>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) refresh_interval: Duration,
+    pub(super) watch: ChangeWatch,
 }
 
 impl Chores {
     /// Starts the chores on the current runtime; they end when `drain` turns true.
     pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
+        // The tables were read when the gate was built.
+        self.metrics.store_up.set(1);
         tokio::spawn(self.clone().refresh_tables(drain.clone()));
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
+        tokio::spawn(self.watch.clone().run(drain.clone()));
+        tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
+    }
+
+    fn job_runner(&self) -> JobRunner {
+        JobRunner {
+            store: self.store.clone(),
+            magento: self.magento(),
+            settings: self.jobs.clone(),
+            audit: self.audit.clone(),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
+            actor: "job".to_owned(),
+        }
+    }
+
+    /// Magento's settings in force, whatever was reloaded.
+    fn magento(&self) -> SettingsNow {
+        let rules = self.rules.clone();
+        SettingsNow::new(move || Settings::clone(&rules.borrow().facts.settings().current()))
     }
 
     async fn refresh_tables(self, mut drain: watch::Receiver<bool>) {
@@ -40,6 +73,7 @@ impl Chores {
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.refresh_once().await,
+                () = self.watch.tables_changed() => self.refresh_once().await,
                 () = ended(&mut drain) => return,
             }
         }
@@ -95,6 +129,10 @@ impl Chores {
     }
 }
 
+async fn run_jobs(runner: JobRunner, drain: watch::Receiver<bool>) {
+    JobSchedule::new(runner).await.run(drain).await;
+}
+
 /// The first reading of everything that a decision needs.
 pub(super) async fn read_tables(
     store: &SqlStore,
@@ -117,6 +155,6 @@ async fn refresh_settings(store: &SqlStore, settings: &MagentoSettings) -> Resul
 }
 
 /// Completes when the gate drains. The guard that `wait_for` returns must not live across an await.
-async fn ended(drain: &mut watch::Receiver<bool>) {
+pub(super) async fn ended(drain: &mut watch::Receiver<bool>) {
     let _ = drain.wait_for(|is_draining| *is_draining).await;
 }

@@ -106,6 +106,14 @@ pub enum BuildError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The audit log cannot be opened.
+    #[error("audit.file: cannot write {}: {source}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A thread or runtime cannot be started.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use super::{
     app::App,
     chores, endpoints,
@@ -14,7 +12,7 @@ use crate::{
     config::Config,
     explain::Explainer,
     proxy::{nonce_use::NonceUse, peer::TrustedProxies, reserved::HeaderNames},
-    store::{cache::FactCache, facts::Facts, nonces::NoncePeek, reference::ReferenceTables},
+    store::{nonces::NoncePeek, reference::ReferenceTables},
 };
 
 impl App {
@@ -31,9 +29,7 @@ impl App {
         let reference = Arc::new(ReferenceTables::new(wire::reference(config, &files.tree)));
         chores::read_tables(&store, &settings, &reference).await?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
-        let lookups = (wire::lookups(config), Handle::current());
-        let sources = (store, wire::sessions(config)?);
-        let facts = Facts::new(sources, judge, FactCache::new(wire::cache(config)), lookups);
+        let facts = wire::facts(config, store, judge)?;
         let nonces = NoncePeek::new(wire::nonces(config));
         let refusals = wire::workers(config, &names).replies;
         let nonce_use = NonceUse::Peek(nonces.clone());

@@ -11,9 +11,11 @@ mod error;
 mod explainer;
 mod follow;
 mod handshake;
+mod jobs;
 mod listener;
 mod reload;
 mod run;
+mod watch;
 mod wire;
 
 pub use app::App;

@@ -23,6 +23,7 @@ use crate::{
         access_log::AccessLog,
         address_limit::AddressLimit,
         engine::{FormBudget, Shared},
+        replays::ReplayWatch,
         reserved::HeaderNames,
     },
     service::{audit::Audit, integration::IntegrationService},
@@ -38,6 +39,7 @@ pub(super) struct Kept {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: AccessLog,
+    pub(super) replays: Arc<ReplayWatch>,
     /// How often each address signed in: counted on over a reload.
     pub(super) sign_ins: Option<Arc<AddressLimit>>,
     pub(super) audit: Audit,
@@ -75,6 +77,7 @@ impl Kept {
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
             access_log: self.access_log.clone(),
+            replays: Arc::clone(&self.replays),
         };
         (integrations, shared)
     }

@@ -43,6 +43,7 @@ impl App {
         if let Err(error) = self.chores.nonces.close() {
             tracing::error!(error = %error, "the nonce journal cannot be closed");
         }
+        self.chores.audit.close().await;
         self.chores.store.close().await;
         tracing::info!("stopped");
         joined.map_err(io::Error::other)?

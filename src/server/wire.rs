@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tokio::runtime::Handle;
 
 use super::{endpoints, error::BuildError};
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     reply::{Refusals, Style},
     store::{
         StoreError,
-        cache::CacheSettings,
+        cache::{CacheSettings, FactCache},
         facts::{Facts, LookupSettings},
         judge::Judge,
         nonces::NonceSettings,
@@ -148,6 +149,13 @@ pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<
         session_lifetime: config.sessions.lifetime,
         fingerprint_key: fingerprint_key(&keys),
     })
+}
+
+/// What is known of credentials; lookups live on the current runtime.
+pub(super) fn facts(config: &Config, store: SqlStore, judge: Judge) -> Result<Facts, BuildError> {
+    let sources = (store, sessions(config)?);
+    let cache = FactCache::new(cache(config));
+    Ok(Facts::new(sources, judge, cache, (lookups(config), Handle::current())))
 }
 
 /// Derived from the crypt key, so that every replica gives a credential the same fingerprint.
@@ -286,8 +294,8 @@ pub(super) fn refusals(config: &Config, names: &HeaderNames) -> Refusals {
     Refusals { style, header: names.refused.clone() }
 }
 
-pub(super) const fn cache(config: &Config) -> CacheSettings {
-    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale } = config.cache;
+const fn cache(config: &Config) -> CacheSettings {
+    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, poll: _ } = config.cache;
     CacheSettings {
         entries: entries as u64,
         ttl,
@@ -298,7 +306,7 @@ pub(super) const fn cache(config: &Config) -> CacheSettings {
     }
 }
 
-pub(super) const fn lookups(config: &Config) -> LookupSettings {
+const fn lookups(config: &Config) -> LookupSettings {
     LookupSettings { timeout: config.store.lookup_timeout, max_concurrent: config.store.max_lookups }
 }
 

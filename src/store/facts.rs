@@ -4,7 +4,13 @@
 //! database never stalls a worker; concurrent misses of one credential share one lookup. Lookups are bounded in number
 //! and time. A failed lookup is never cached, and every one that waited for it hears of the failure.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::{DashMap, Entry};
 use futures_util::{
@@ -102,6 +108,7 @@ struct Inner {
     settings: LookupSettings,
     permits: Semaphore,
     flights: DashMap<CredentialKey, Flight>,
+    lookups: Arc<AtomicU64>,
     runtime: Handle,
 }
 
@@ -131,6 +138,7 @@ impl Facts {
             settings,
             permits,
             flights: DashMap::new(),
+            lookups: Arc::default(),
             runtime,
         }))
     }
@@ -139,10 +147,11 @@ impl Facts {
     /// the former judge said, or is about to say, is not believed.
     #[must_use]
     pub fn judged_anew(&self, judge: Judge) -> Self {
-        let Inner { cache, epoch, store, sessions, settings, runtime, .. } = &*self.0;
+        let Inner { cache, epoch, store, sessions, settings, runtime, lookups, .. } = &*self.0;
         Self(Arc::new(Inner {
             cache: Arc::clone(cache),
             epoch: epoch.next(),
+            lookups: Arc::clone(lookups),
             store: store.clone(),
             sessions: sessions.clone(),
             judge,
@@ -163,6 +172,12 @@ impl Facts {
     #[must_use]
     pub fn cache(&self) -> &FactCache {
         &self.0.cache
+    }
+
+    /// Lookups that went to the store.
+    #[must_use]
+    pub fn lookups(&self) -> u64 {
+        self.0.lookups.load(Ordering::Relaxed)
     }
 
     /// The settings by which facts are judged.
@@ -222,6 +237,7 @@ impl Inner {
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(LookupFailed::Overloaded);
         };
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let generation = self.cache.generation();
         let fact = Arc::new(self.ask_in_time(&lookup).await?);
         self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation, self.epoch));

@@ -9,13 +9,9 @@ use http::{HeaderValue, StatusCode, request::Parts};
 use super::{body::Ended, worker::Service};
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
+    clock::rfc3339,
     metrics::{Decision, ReadingLabel, ShadowLabel},
-    proxy::{
-        access_log::{Line, rfc3339},
-        peer::Peer,
-        pipeline::Notes,
-        shadow::Agreement,
-    },
+    proxy::{access_log::Line, peer::Peer, pipeline::Notes, replays::Replay, shadow::Agreement},
 };
 
 /// What nginx calls a client that closed before its answer.
@@ -26,6 +22,8 @@ pub(super) struct Report {
     service: Rc<Service>,
     pub(super) request_id: HeaderValue,
     pub(super) status: StatusCode,
+    time: UnixTime,
+    client: IpAddr,
     /// Kept only where a line will be written.
     line: Option<Line0>,
     notes: Notes,
@@ -38,8 +36,6 @@ pub(super) struct Report {
 
 /// What the head said, copied because the head goes upstream.
 struct Line0 {
-    time: UnixTime,
-    client: IpAddr,
     method: http::Method,
     path: String,
 }
@@ -48,16 +44,16 @@ impl Report {
     pub(super) fn start(service: &Rc<Service>, head: &Parts, peer: &Peer, now: UnixTime) -> Self {
         let shared = &service.shared;
         shared.metrics.in_flight.inc();
-        let line = shared.access_log.is_on().then(|| Line0 {
-            time: now,
-            client: peer.client(&head.headers, &shared.settings.trusted_proxies),
-            method: head.method.clone(),
-            path: head.uri.path().to_owned(),
-        });
+        let line = shared
+            .access_log
+            .is_on()
+            .then(|| Line0 { method: head.method.clone(), path: head.uri.path().to_owned() });
         Self {
             service: Rc::clone(service),
             request_id: HeaderValue::from_static(""),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST),
+            time: now,
+            client: peer.client(&head.headers, &shared.settings.trusted_proxies),
             line,
             notes: Notes::default(),
             refused: None,
@@ -137,6 +133,17 @@ impl Report {
         }
     }
 
+    /// Tells the audit of a replay.
+    fn tell(&self) {
+        let Some(consumer_id) = self.notes.replayed else { return };
+        self.service.shared.replays.saw(&Replay {
+            consumer_id,
+            client: self.client,
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            now: self.time,
+        });
+    }
+
     const fn result(&self) -> &'static str {
         match (self.refused, self.notes.own) {
             (Some(_), _) => "refused",
@@ -150,9 +157,9 @@ impl Report {
         let now = Instant::now();
         let decided = self.decided.unwrap_or(now);
         let line = Line {
-            time: rfc3339(head.time),
+            time: rfc3339(self.time),
             request_id: self.request_id.to_str().unwrap_or_default(),
-            client: head.client.to_string(),
+            client: self.client.to_string(),
             method: head.method.as_str(),
             path: &head.path,
             status: self.status.as_u16(),
@@ -180,6 +187,7 @@ impl Drop for Report {
     fn drop(&mut self) {
         self.count();
         self.compare();
+        self.tell();
         if let Some(head) = self.line.take() {
             self.write(&head);
         }

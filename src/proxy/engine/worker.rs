@@ -31,6 +31,7 @@ use crate::{
         own::Endpoints,
         peer::{Peer, TrustedProxies},
         pipeline::Pipeline,
+        replays::ReplayWatch,
         shadow::Sampler,
     },
     reply,
@@ -84,6 +85,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The figures.
     pub metrics: Arc<Metrics>,
+    /// Hears of replayed nonces.
+    pub replays: Arc<ReplayWatch>,
     /// The log.
     pub access_log: AccessLog,
 }

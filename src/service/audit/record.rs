@@ -33,6 +33,27 @@ pub enum Action {
     JobRun,
 }
 
+impl Action {
+    /// The word in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenIssued => "token_issued",
+            Self::TokenRevoked => "token_revoked",
+            Self::LockedOut => "locked_out",
+            Self::IntegrationCreated => "integration_created",
+            Self::IntegrationChanged => "integration_changed",
+            Self::IntegrationActivated => "integration_activated",
+            Self::IntegrationDeleted => "integration_deleted",
+            Self::CredentialRotated => "credential_rotated",
+            Self::Handshake => "handshake",
+            Self::UserChanged => "user_changed",
+            Self::NonceReplayed => "nonce_replayed",
+            Self::JobRun => "job_run",
+        }
+    }
+}
+
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -42,6 +63,18 @@ pub enum Outcome {
     Refused,
     /// It broke; the cause says why.
     Failed,
+}
+
+impl Outcome {
+    /// The word in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One record. What does not apply is `None` and written as `null`: every key is in every line.

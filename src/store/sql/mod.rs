@@ -6,9 +6,11 @@
 //!
 //! Nothing is cached, judged or logged here.
 
+mod change_feed;
 mod changes;
 mod columns;
 mod failure;
+mod leases;
 mod location;
 mod logins;
 mod lookup;
@@ -18,15 +20,19 @@ mod principals;
 mod reference;
 mod settings;
 mod sqlite;
+mod sweep;
 mod timestamp;
 mod users;
 mod writers;
 
 pub use crate::store::records::IntegrationStatus;
+pub use change_feed::{ChangeMark, Changed, Changes};
 pub use changes::{Change, TokenValues, View};
+pub use leases::{JobRow, Lease};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
+pub use sweep::{Stale, Swept};
 pub use writers::{
     NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole, RoleOwner, TokenOwner,
 };
