@@ -169,26 +169,71 @@ impl Drop for Demo {
     }
 }
 
-/// Sends what a printed `curl -si [-H 'name: value'] URL` would send.
-fn curl(line: &str, url: &str) -> u16 {
-    let headers: Vec<_> =
-        line.split('\'').skip(1).step_by(2).filter_map(|header| header.split_once(": ")).collect();
-    send(url, &headers)
+/// Sends what a printed `curl -si [-X POST] [-H 'name: value'] [-d 'body'] URL` would send.
+fn curl(line: &str) -> wire::Message {
+    let words = words(line);
+    let after = |option: &str| {
+        let places = words.iter().enumerate().filter(move |(_, word)| *word == option);
+        places.map(|(at, _)| words[at + 1].as_str()).collect::<Vec<_>>()
+    };
+    let headers: Vec<_> = after("-H").into_iter().map(|header| header.split_once(": ").unwrap()).collect();
+    let body = after("-d").pop().unwrap_or_default();
+    let method = after("-X").pop().unwrap_or(if body.is_empty() { "GET" } else { "POST" });
+    let url = words.iter().find(|word| word.starts_with("http://")).unwrap();
+    send(method, url, &headers, body)
 }
 
-fn send(url: &str, headers: &[(&str, &str)]) -> u16 {
+/// The words of a line as a shell reads them, without its expansions.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for character in line.chars() {
+        match (quote, character) {
+            (None, ' ') => words.push(std::mem::take(&mut word)),
+            (None, '\'' | '"') => quote = Some(character),
+            (Some(open), close) if open == close => quote = None,
+            (_, other) => word.push(other),
+        }
+    }
+    words.push(word);
+    words
+}
+
+fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> wire::Message {
     let (host, target) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let headers: Vec<_> = [("Host", host)].into_iter().chain(headers.iter().copied()).collect();
-    let request = wire::request("GET", &format!("/{target}"), &headers, b"");
-    wire::exchange(host.parse().unwrap(), &request).status()
+    let request = wire::request(method, &format!("/{target}"), &headers, body.as_bytes());
+    wire::exchange(host.parse().unwrap(), &request)
+}
+
+/// The lines of the section about issuing work against the demo, and answer with the status that stands behind them.
+#[test]
+fn the_lines_about_issuing_a_token_work_against_the_demo() {
+    let (_demo, lines) = Demo::start();
+    let first = lines.first().unwrap();
+    let proxy = first.split_once("http://").unwrap().1.split_once(',').unwrap().0;
+    let mut token = String::new();
+    let mut count = 0;
+    for line in block("## Issuing a token", "sh").lines().filter(|line| line.contains("curl ")) {
+        let line = line.replace("127.0.0.1:8080", proxy).replace("$token", &token);
+        let (command, status) = line.split_once('#').unwrap();
+        let command = command.split('|').next().unwrap();
+        let (assigned, command) = command.split_once("curl ").unwrap();
+        let answer = curl(command);
+        assert_eq!(answer.status().to_string(), status.trim(), "{line}: {}", answer.text());
+        if assigned.starts_with("token=") {
+            token = answer.text().trim_matches('"').to_owned();
+        }
+        count += 1;
+    }
+    assert_eq!(count, 4, "the section has changed");
 }
 
 #[test]
 fn every_line_of_the_demo_answers_as_its_heading_promises() {
     let (_demo, lines) = Demo::start();
     let plain = lines.iter().filter(|line| line.starts_with("curl ") && line.contains("http://"));
-    let statuses: Vec<_> = plain.map(|line| curl(line, line.rsplit(' ').next().unwrap())).collect();
-    assert_eq!(statuses, [200, 401, 200, 401, 200, 200, 200], "{lines:#?}");
+    let statuses: Vec<_> = plain.map(|line| curl(line).status()).collect();
+    assert_eq!(statuses, [200, 401, 200, 401, 200, 200, 200, 200, 200], "{lines:#?}");
 
     let exported = lines.iter().filter_map(|line| line.strip_prefix("export "));
     let variables = exported.flat_map(|line| line.split(' ')).filter_map(|pair| pair.split_once('='));
@@ -197,5 +242,6 @@ fn every_line_of_the_demo_answers_as_its_heading_promises() {
     let signed = sign.args(["sign", url]).envs(variables).output().unwrap();
     let signed = String::from_utf8(signed.stdout).unwrap();
     let header = signed.trim_end().split_once(": ").unwrap();
-    assert_eq!([send(url, &[header]), send(url, &[header])], [200, 401], "the second one is a replay");
+    let send = || send("GET", url, &[header], "").status();
+    assert_eq!([send(), send()], [200, 401], "the second one is a replay");
 }

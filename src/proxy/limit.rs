@@ -26,6 +26,9 @@ use crate::auth::{
     route::StoreView,
 };
 
+/// In the names of Magento's SOAP services that check passwords.
+const ISSUING_SERVICES: [&[u8]; 2] = [b"TokenService", b"twoFactorAuth"];
+
 /// What is limited.
 #[derive(Debug)]
 pub struct LimitRules {
@@ -138,6 +141,30 @@ fn charge_head(charge: &Charge, sensitive: Sensitive, sanitized: &Sanitized<'_>)
         Sensitive::Graphql => {
             charge.take(TokenMutations::in_text(sanitized.head.uri.query().unwrap_or_default()))
         }
+        Sensitive::Soap => {
+            let query = sanitized.head.uri.query().unwrap_or_default();
+            charge.take(u32::from(names_issuing_service(query)))
+        }
     };
     Ok(taken?)
+}
+
+/// Whether a query asks for a SOAP service that checks passwords. Magento calls no other services than those that the query
+/// names, and one operation a request.
+fn names_issuing_service(query: &str) -> bool {
+    let text = decoded(query.as_bytes());
+    ISSUING_SERVICES.iter().any(|name| text.windows(name.len()).any(|part| part == *name))
+}
+
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let escaped = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let byte = escaped.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    bytes
 }

@@ -73,6 +73,7 @@ impl Watch {
             Some(Sensitive::Graphql) => Self::Mutations(admitted.charge(), customer(admitted)),
             Some(
                 Sensitive::SecondFactor
+                | Sensitive::Soap
                 | Sensitive::Endpoint(OwnEndpoint::RequestToken | OwnEndpoint::AccessToken),
             )
             | None => Self::Nothing,

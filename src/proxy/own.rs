@@ -103,6 +103,8 @@ pub enum Sensitive {
     SecondFactor,
     /// GraphQL, where the body may hold mutations that issue or revoke tokens.
     Graphql,
+    /// SOAP, where the query names the services that the body may call, those that issue tokens too.
+    Soap,
 }
 
 impl Sensitive {
@@ -112,7 +114,7 @@ impl Sensitive {
         match self {
             Self::Endpoint(endpoint) => endpoint.is_login(),
             Self::SecondFactor => true,
-            Self::Graphql => false,
+            Self::Graphql | Self::Soap => false,
         }
     }
 
@@ -155,7 +157,7 @@ impl OwnRules {
     pub(super) fn own(&self, what: Sensitive) -> Option<OwnEndpoint> {
         match what {
             Sensitive::Endpoint(endpoint) if self.answered.contains(&endpoint) => Some(endpoint),
-            Sensitive::Endpoint(_) | Sensitive::SecondFactor | Sensitive::Graphql => None,
+            Sensitive::Endpoint(_) | Sensitive::SecondFactor | Sensitive::Graphql | Sensitive::Soap => None,
         }
     }
 
@@ -186,13 +188,14 @@ impl OwnRules {
                 Ok(rest.route.map(|route| Found { what: Sensitive::of(route), rest: Some(rest) }))
             }
             Door::Graphql => whole(Sensitive::Graphql),
+            Door::Soap => whole(Sensitive::Soap),
             Door::OauthToken(Some(HandshakeStep::Request)) => {
                 whole(Sensitive::Endpoint(OwnEndpoint::RequestToken))
             }
             Door::OauthToken(Some(HandshakeStep::Access)) => {
                 whole(Sensitive::Endpoint(OwnEndpoint::AccessToken))
             }
-            Door::OauthToken(None) | Door::Soap | Door::Elsewhere => Ok(None),
+            Door::OauthToken(None) | Door::Elsewhere => Ok(None),
         }
     }
 }

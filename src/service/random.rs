@@ -16,7 +16,7 @@ const ALPHANUMERIC: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN
 /// Seconds until it is worth asking again: a generator is missing only while a machine starts.
 const RETRY_AFTER: u32 = 5;
 
-/// Makes what Magento's `Oauth` helper makes for a token, consumer key, secret or verifier: 32 of `0-9a-z`.
+/// Makes a token, consumer key, secret or verifier as Magento does: 32 of `0-9a-z`.
 ///
 /// # Errors
 /// [`ServiceError::Busy`] where the operating system gives no randomness.

@@ -14,6 +14,9 @@ use crate::auth::{
     secret::Secret,
 };
 
+/// `json_decode`'s.
+const MAX_DEPTH: usize = 512;
+
 /// A user name and a password; neither is known to be right.
 #[derive(Debug)]
 pub(super) struct Login {
@@ -82,6 +85,7 @@ fn read(content_type: Option<&HeaderValue>, body: &[u8]) -> Result<Asked, Reject
     }
     let text = || std::str::from_utf8(body).map_err(|_| undecodable());
     match media_type(content_type)? {
+        "application/json" if is_too_deep(body) => Err(undecodable()),
         "application/json" => serde_json::from_slice(body).map_err(|_| undecodable()),
         "application/xml" | "application/xhtml+xml" | "text/xml" => {
             xml::read(text()?).map_err(|xml::NotXml| undecodable())
@@ -92,6 +96,25 @@ fn read(content_type: Option<&HeaderValue>, body: &[u8]) -> Result<Asked, Reject
             parameters: Parameters::Rendered(other.to_owned()),
         })),
     }
+}
+
+/// Whether lists and objects are nested deeper than PHP reads them; what is no JSON is told elsewhere.
+fn is_too_deep(body: &[u8]) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
 }
 
 /// The media type, by the expression that Magento reads it with: `^([a-z\d/\-+.]+)(?:; *charset=(.+))?$`, any case.
@@ -187,8 +210,13 @@ mod tests {
         ] {
             assert_eq!(told(json, body), expected, "{body}");
         }
-        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
-        assert_eq!(told(json, &deep), Err("Decoding error.".to_owned()));
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            told(json, &format!(r#"{{"username":"[\"[","password":"b","x":{open}{close}}}"#))
+        };
+        assert_eq!(nested(511), login("[\"[", "b"));
+        assert_eq!(nested(512), Err("Decoding error.".to_owned()));
+        assert_eq!(nested(20_000), Err("Decoding error.".to_owned()));
     }
 
     #[test]

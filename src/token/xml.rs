@@ -1,7 +1,7 @@
 //! Reading a login's parameters from XML as Magento's parser does: the children of the one root are the parameters.
 //!
-//! Of an element its text counts (CDATA and the last text that is not blank win, as in `Xml\Parser`); one with children or
-//! attributes, and one that stands there twice, is a structure. A document type is refused: no entity but XML's five.
+//! Of an element its whole text counts, CDATA included; one with children or attributes, and one that stands there twice,
+//! is a structure, as `Xml\Parser` makes a list of it. A document type is refused: no entity but XML's five.
 
 use quick_xml::{
     Reader,

@@ -10,6 +10,7 @@ use crate::{
         encryptor::Encryptor,
         identity::UserType,
         jwt::{Claims, JwtAlgorithm, JwtVerifier},
+        password::{PasswordHash, Workspace},
         secret::Secret,
     },
     clock::Clock,
@@ -22,6 +23,10 @@ use crate::{
 
 /// Anybody may know it: the demo's store lives for a minute and holds nobody's secrets.
 pub(super) const CRYPT_KEY: &str = "portcullis-demo-portcullis-demo-";
+
+/// The customer's and the admins' passwords: anybody may know them too.
+const CUSTOMER_PASSWORD: &str = "alice-demo-1";
+const ADMIN_PASSWORD: &str = "admin-demo-1";
 
 /// How long the demo's tokens live.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -98,6 +103,15 @@ impl Callers {
             write!(text, "\n# {what}\ncurl -si {arguments}http://{proxy}/rest/V1/{path}\n")
                 .map_err(Failure::runtime)?;
         }
+        for (who, name, password) in
+            [("customer", "alice@example.com", CUSTOMER_PASSWORD), ("admin", "admin", ADMIN_PASSWORD)]
+        {
+            let login = format!(r#"{{"username":"{name}","password":"{password}"}}"#);
+            let url = format!("http://{proxy}/rest/V1/integration/{who}/token");
+            let headers = "-H 'Content-Type: application/json'";
+            write!(text, "\n# The {who} signs in for a new token\ncurl -si {headers} -d '{login}' {url}\n")
+                .map_err(Failure::runtime)?;
+        }
         write!(
             text,
             "\n# An integration signs with OAuth 1.0a (HMAC-SHA256)\n\
@@ -115,6 +129,13 @@ impl Callers {
     }
 }
 
+/// A password's hash, as Magento makes it.
+fn hash(password: &str) -> Result<Secret<String>, Failure> {
+    let salt = random::salt().map_err(Failure::runtime)?;
+    let made = PasswordHash::make(password.as_bytes(), &salt, &mut Workspace::default());
+    made.ok_or_else(|| Failure::runtime(std::io::Error::other("a password could not be hashed")))
+}
+
 struct Seeding<'a> {
     store: &'a SqlStore,
     clock: &'a Clock,
@@ -129,7 +150,7 @@ impl Seeding<'_> {
             firstname: "Alice",
             lastname: "Example",
             website_id: 1,
-            password_hash: None,
+            password_hash: Some(&hash(CUSTOMER_PASSWORD)?),
         };
         self.store.insert_customer(&customer, self.clock.now()).await.map_err(Failure::runtime)
     }
@@ -144,7 +165,7 @@ impl Seeding<'_> {
             email: &format!("{username}@example.com"),
             firstname: username,
             lastname: "Example",
-            password_hash: &Secret::new(String::new()),
+            password_hash: &hash(ADMIN_PASSWORD)?,
             group_id: Some(group_id),
         };
         self.store.insert_admin(&admin, self.clock.now()).await.map_err(Failure::runtime)

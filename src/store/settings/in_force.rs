@@ -326,8 +326,8 @@ mod tests {
             ("webapi/jwtauth/jwt_alg", ("HS512", Origin::Store)),
             ("customer/account_share/scope", ("global", Origin::Store)),
             ("webapi/webapisecurity/allow_insecure", ("false", Origin::Default)),
-            ("webapi/jwtauth/customer_expiration", ("30", Origin::Store)),
-            ("webapi/jwtauth/admin_expiration", ("60", Origin::Default)),
+            ("webapi/jwtauth/customer_expiration", ("30m", Origin::Store)),
+            ("webapi/jwtauth/admin_expiration", ("1h", Origin::Default)),
         ] {
             assert_eq!(entry(&in_force, path), expected, "{path}");
         }
