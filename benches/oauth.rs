@@ -70,7 +70,9 @@ fn full_verify(bench: &mut Criterion, key: &SigningKey) {
             bencher.iter(|| {
                 let parameters = ProtocolParameters::parse(black_box(&header));
                 check(&parameters, SignatureMethods::default())
-                    .and_then(|shown| verify(&shown, black_box(&REQUEST), key.into(), Readings::only(reading), true))
+                    .and_then(|shown| {
+                        verify(&shown, black_box(&REQUEST), key.into(), Readings::only(reading), true)
+                    })
                     .is_ok()
             });
         });

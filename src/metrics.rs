@@ -42,6 +42,19 @@ pub struct ShadowLabel {
     pub reason: &'static str,
 }
 
+/// The figures of password hashing.
+#[derive(Debug, Clone)]
+pub struct PasswordMetrics {
+    /// Hashes being computed.
+    pub running: Gauge,
+    /// Callers who wait for a worker.
+    pub waiting: Gauge,
+    /// Callers who were sent away.
+    pub refused: Counter,
+    /// Seconds that one hash took, waiting not included.
+    pub seconds: Histogram,
+}
+
 /// Every figure of one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -58,6 +71,8 @@ pub struct Metrics {
     pub auth_seconds: Histogram,
     /// Seconds from the decision to the head of the upstream's answer.
     pub upstream_seconds: Histogram,
+    /// Password hashing.
+    pub passwords: PasswordMetrics,
     /// Panics in connections' tasks.
     pub panics: Counter,
     /// Requests under way.
@@ -74,6 +89,27 @@ pub struct Metrics {
     pub store_up: Gauge,
     /// Access log lines dropped because the log could not keep up.
     pub log_lines_dropped: Gauge,
+}
+
+impl PasswordMetrics {
+    fn new() -> Self {
+        Self {
+            running: Gauge::default(),
+            waiting: Gauge::default(),
+            refused: Counter::default(),
+            seconds: Histogram::new(exponential_buckets(0.005, 2.0, 10)),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("password_hashes_running", "Password hashes being computed", self.running.clone());
+        let waiting = "Logins that wait for a worker to hash the password";
+        registry.register("password_hashes_waiting", waiting, self.waiting.clone());
+        let refused = "Logins sent away because too many passwords were being hashed";
+        registry.register("password_hashes_refused", refused, self.refused.clone());
+        let seconds = "Seconds that one password check took, waiting not included";
+        registry.register("password_hash_duration_seconds", seconds, self.seconds.clone());
+    }
 }
 
 impl Default for Metrics {
@@ -94,6 +130,7 @@ impl Metrics {
             shadow: Family::default(),
             spoofed: Counter::default(),
             panics: Counter::default(),
+            passwords: PasswordMetrics::new(),
             auth_seconds: seconds(),
             upstream_seconds: seconds(),
             in_flight: Gauge::default(),
@@ -106,6 +143,7 @@ impl Metrics {
         };
         metrics.register_decisions();
         metrics.register_state();
+        metrics.passwords.register(&mut metrics.registry);
         metrics
     }
 

@@ -36,7 +36,8 @@ mod tests {
         let mut form = String::new();
         push_field(&mut form, "a", "The \"2.0\" Oauth version isn't ü~-_.");
         push_field(&mut form, "b", "http://127.0.0.1:18000/");
-        let expected = "a=The+%222.0%22+Oauth+version+isn%27t+%C3%BC%7E-_.&b=http%3A%2F%2F127.0.0.1%3A18000%2F";
+        let expected =
+            "a=The+%222.0%22+Oauth+version+isn%27t+%C3%BC%7E-_.&b=http%3A%2F%2F127.0.0.1%3A18000%2F";
         assert_eq!(form, expected);
     }
 }

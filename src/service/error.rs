@@ -27,6 +27,9 @@ pub enum ServiceError {
         /// Seconds.
         retry_after: u32,
     },
+    /// What was asked for would not work: a token that our own rules would not accept; 503.
+    #[error("the configuration does not allow this: {0}")]
+    Misconfigured(&'static str),
     /// The change cannot be recorded, so it is not made; 503.
     #[error(transparent)]
     Audit(#[from] AuditError),

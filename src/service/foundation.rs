@@ -91,10 +91,7 @@ impl Foundation {
 }
 
 /// Tells how an announced change ended.
-pub(super) async fn conclude<T>(
-    intent: Intent,
-    outcome: Result<T, ServiceError>,
-) -> Result<T, ServiceError> {
+pub(super) async fn conclude<T>(intent: Intent, outcome: Result<T, ServiceError>) -> Result<T, ServiceError> {
     match &outcome {
         Ok(_) => intent.committed().await,
         Err(error) => intent.failed(cause(error)).await,

@@ -4,15 +4,29 @@
 //! Magento's words ([`ServiceError`], `MAGENTO_AUTH` section 5). It knows no HTTP and no command line. Whatever it needs
 //! besides the store (time, keys, settings) it is given.
 
+pub mod admin_token;
 pub mod audit;
 pub mod authorization;
 pub mod callback;
+mod credentials;
+pub mod customer_token;
 mod error;
 pub mod foundation;
 pub mod integration;
+mod issuer;
+mod login;
 pub mod oauth;
 mod origin;
+pub mod passwords;
 pub mod random;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod throttle;
+pub mod users;
 
 pub use error::ServiceError;
+pub use issuer::{Issuer, TokenSettings};
+pub use login::LoginDesk;
 pub use origin::Origin;

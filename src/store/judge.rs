@@ -176,9 +176,10 @@ impl Judge {
             Some(_) | None => Standing::Inactive,
         };
         // One that does not open is as good as ended.
-        let older_key = consumer.older_secret.as_ref().and_then(|(secret, ends_at)| {
-            self.signing_key(secret, &row.secret).map(|key| (key, *ends_at))
-        });
+        let older_key = consumer
+            .older_secret
+            .as_ref()
+            .and_then(|(secret, ends_at)| self.signing_key(secret, &row.secret).map(|key| (key, *ends_at)));
         OauthFact { consumer_id: id, signing_key, older_key, standing }
     }
 

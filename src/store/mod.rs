@@ -12,6 +12,7 @@ pub mod facts;
 mod generations;
 pub mod grant;
 pub mod judge;
+pub mod logins;
 pub mod nonces;
 pub mod records;
 pub mod reference;

@@ -87,13 +87,9 @@ impl Operation {
     const fn required(self) -> &'static [Name] {
         match self {
             Self::ApiCall => &Name::REQUIRED,
-            Self::RequestToken => &[
-                Name::ConsumerKey,
-                Name::Signature,
-                Name::SignatureMethod,
-                Name::Nonce,
-                Name::Timestamp,
-            ],
+            Self::RequestToken => {
+                &[Name::ConsumerKey, Name::Signature, Name::SignatureMethod, Name::Nonce, Name::Timestamp]
+            }
             Self::AccessToken => &[
                 Name::ConsumerKey,
                 Name::Signature,
@@ -340,7 +336,10 @@ mod tests {
         assert_eq!(problem(request, &[("oauth_token", Some(""))], ""), Some(OauthProblem::TokenLength));
         assert_eq!(problem(access, &[], ", oauth_verifier=\"\""), None);
         assert_eq!(problem(access, &[], ""), missing(&["oauth_verifier"]));
-        assert_eq!(problem(access, &[("oauth_token", None)], ""), missing(&["oauth_token", "oauth_verifier"]));
+        assert_eq!(
+            problem(access, &[("oauth_token", None)], ""),
+            missing(&["oauth_token", "oauth_verifier"])
+        );
     }
 
     #[test]

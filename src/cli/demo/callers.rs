@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, iter, net::SocketAddr, time::Duration};
 
-use rand::RngExt as _;
-
 use super::super::Failure;
 use crate::{
     auth::{
@@ -15,6 +13,7 @@ use crate::{
         secret::Secret,
     },
     clock::Clock,
+    service::random,
     store::sql::{
         IntegrationStatus, NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
         RoleOwner, SqlStore, TokenOwner,
@@ -152,9 +151,10 @@ impl Seeding<'_> {
     }
 
     async fn integration(&self) -> Result<(String, String, String, String), Failure> {
-        let [key, secret, token, token_secret] = [(); 4].map(|()| random_word());
+        let (key, secret) = (random_word()?, random_word()?);
+        let (token, token_secret) = (random_word()?, random_word()?);
         let now = self.clock.now();
-        let encrypted_secret = &self.encrypted(&secret);
+        let encrypted_secret = &self.encrypted(&secret)?;
         let consumer = NewConsumer { name: "Warehouse", key: &key, encrypted_secret };
         let consumer_id = self.store.insert_consumer(&consumer, now).await.map_err(Failure::runtime)?;
         let integration = NewIntegration {
@@ -171,18 +171,18 @@ impl Seeding<'_> {
         let access = NewAccessToken {
             owner: TokenOwner::Consumer(consumer_id),
             token: &Secret::new(token.clone()),
-            encrypted_secret: &self.encrypted(&token_secret),
+            encrypted_secret: &self.encrypted(&token_secret)?,
         };
         self.store.insert_access_token(&access, now).await.map_err(Failure::runtime)?;
         Ok((key, secret, token, token_secret))
     }
 
     async fn token(&self, owner: TokenOwner) -> Result<String, Failure> {
-        let token = random_word();
+        let token = random_word()?;
         let access = NewAccessToken {
             owner,
             token: &Secret::new(token.clone()),
-            encrypted_secret: &self.encrypted(&random_word()),
+            encrypted_secret: &self.encrypted(&random_word()?)?,
         };
         self.store.insert_access_token(&access, self.clock.now()).await.map_err(Failure::runtime)?;
         Ok(token)
@@ -207,16 +207,12 @@ impl Seeding<'_> {
         all.filter(|resource| !allowed.contains(resource)).collect()
     }
 
-    fn encrypted(&self, secret: &str) -> Secret<String> {
-        Secret::new(self.encryptor.encrypt(secret, rand::rng().random()))
+    fn encrypted(&self, secret: &str) -> Result<Secret<String>, Failure> {
+        let nonce = random::bytes().map_err(Failure::runtime)?;
+        Ok(Secret::new(self.encryptor.encrypt(secret, nonce)))
     }
 }
 
-/// 32 characters of `0-9a-z`, as Magento makes keys, tokens and secrets.
-fn random_word() -> String {
-    const LETTERS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut random = rand::rng();
-    (0..32)
-        .map(|_| LETTERS.get(random.random_range(0..LETTERS.len())).copied().map_or('0', char::from))
-        .collect()
+fn random_word() -> Result<String, Failure> {
+    random::token().map(|word| word.expose().clone()).map_err(Failure::runtime)
 }

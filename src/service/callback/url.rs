@@ -96,7 +96,8 @@ impl CallbackUrl {
 
 /// Whether the host that was read stands there as it was read: no number for an address, no escape, no final dot.
 fn written_as(host: &str, authority: &str) -> bool {
-    let port_at = authority.rfind(':').filter(|at| !authority.get(*at..).is_some_and(|end| end.contains(']')));
+    let port_at =
+        authority.rfind(':').filter(|at| !authority.get(*at..).is_some_and(|end| end.contains(']')));
     let written = port_at.and_then(|at| authority.get(..at)).unwrap_or(authority);
     !host.is_empty() && !host.ends_with('.') && written.eq_ignore_ascii_case(host)
 }
@@ -108,8 +109,7 @@ mod tests {
     use super::*;
 
     fn outcome(text: &str, allow_http: bool) -> Result<(), BadUrl> {
-        let rules =
-            CallbackRules { allow_http, allow_networks: Vec::new(), timeout: Duration::from_secs(5) };
+        let rules = CallbackRules { allow_http, allow_networks: Vec::new(), timeout: Duration::from_secs(5) };
         CallbackUrl::parse(text, &rules).map(|_| ())
     }
 

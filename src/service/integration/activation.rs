@@ -87,7 +87,8 @@ impl IntegrationService {
         let mut change = foundation.store.change().await?;
         let tokens = change.tokens_of(consumer_id).await?;
         // One whose secret does not open is good for nothing and goes like one that was left behind.
-        let kept = current_access(&tokens).filter(|_| !clears).and_then(|found| open_token(foundation, found));
+        let kept =
+            current_access(&tokens).filter(|_| !clears).and_then(|found| open_token(foundation, found));
         let token = match kept {
             Some(kept) => kept,
             None => renew_access_token(&mut change, foundation, consumer_id).await?,

@@ -60,9 +60,7 @@ impl OauthService {
     /// Whether a request token is too old to be exchanged; Magento deletes such rows by chance.
     #[must_use]
     pub fn is_expired(&self, token: &TokenRecord, now: UnixTime) -> bool {
-        token
-            .created_at
-            .is_none_or(|created_at| now >= created_at.plus(self.rules.request_token_lifetime))
+        token.created_at.is_none_or(|created_at| now >= created_at.plus(self.rules.request_token_lifetime))
     }
 
     /// Exchanges a consumer's verifier for a request token.
@@ -113,9 +111,9 @@ impl OauthService {
         let tokens = change.tokens_of(consumer.id).await?;
         let Some(found) = tokens.iter().rfind(|token| token.token_type == TokenType::Verifier) else {
             return Err(match tokens.first() {
-                Some(_) => refused(
-                    "Cannot create request token because consumer token is not a verifier token",
-                ),
+                Some(_) => {
+                    refused("Cannot create request token because consumer token is not a verifier token")
+                }
                 None => refused_about("A token with consumer ID %1 does not exist", consumer.id),
             });
         };
@@ -127,7 +125,9 @@ impl OauthService {
             callback_url: consumer.callback_url.as_deref().unwrap_or(OUT_OF_BAND),
         };
         if !change.replace_token(found, &values, now).await? {
-            return Err(refused("Cannot create request token because consumer token is not a verifier token"));
+            return Err(refused(
+                "Cannot create request token because consumer token is not a verifier token",
+            ));
         }
         change.commit().await?;
         Ok(issued)

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    ScopedFlag, SettingRow, SettingScope, Settings,
+    ScopedFlag, SettingRow, SettingScope, Settings, logins,
     values::{self, Value},
 };
 use crate::{
@@ -20,11 +20,7 @@ const AS_BEARER: &str = "oauth/consumer/enable_integration_as_bearer";
 type ReadNumber = fn(&str) -> i64;
 
 /// Settings whose part of Magento is not ours yet, with Magento's defaults: `check` shows what they are.
-const SHOWN_ONLY: [(&str, &str, ReadNumber); 6] = [
-    ("webapi/jwtauth/customer_expiration", "60", |text| values::positive(text, 30)),
-    ("webapi/jwtauth/admin_expiration", "60", |text| values::positive(text, 30)),
-    ("oauth/authentication_lock/max_failures_count", "6", values::integer),
-    ("oauth/authentication_lock/timeout", "1800", values::integer),
+const SHOWN_ONLY: [(&str, &str, ReadNumber); 2] = [
     ("oauth/cleanup/cleanup_probability", "100", values::integer),
     ("oauth/cleanup/expiration_period", "120", |text| values::positive(text, 120)),
 ];
@@ -120,13 +116,15 @@ impl InForce {
                 *allow_insecure,
                 (values::flag, ToString::to_string),
             ),
+            logins: logins::read(&mut reader),
         };
         reader.show_the_rest();
         Self { settings, entries: reader.entries, warnings: reader.warnings }
     }
 }
 
-struct Reader<'a> {
+/// Reads one setting after the other and keeps what people should see of it.
+pub(super) struct Reader<'a> {
     rows: &'a [SettingRow],
     entries: Vec<SettingInForce>,
     warnings: Vec<String>,
@@ -157,18 +155,44 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// The one setting that Magento asks for at the scope of the request's store.
+    /// A setting that Magento asks for at the scope of the request's store.
     fn as_bearer(&mut self, written: Option<bool>) -> ScopedFlag {
         let default = self.take(
             Known(AS_BEARER, "magento.integration_as_bearer", "0"),
             written,
             (values::flag, ToString::to_string),
         );
-        let mut flag = ScopedFlag::everywhere(default);
         if written.is_some() {
-            return flag;
+            return ScopedFlag::everywhere(default);
         }
-        for row in self.rows.iter().filter(|row| row.path == AS_BEARER) {
+        self.narrowed(AS_BEARER, default)
+    }
+
+    /// A flag that stands in the store alone and that Magento asks for at a narrower scope.
+    pub(super) fn stored_flag(&mut self, path: &'static str, default: &'static str) -> ScopedFlag {
+        let flag = self.stored(path, default, (values::flag, ToString::to_string));
+        self.narrowed(path, flag)
+    }
+
+    /// A setting that stands in the store alone.
+    pub(super) fn stored<T>(
+        &mut self,
+        path: &'static str,
+        default: &'static str,
+        (read, show): (impl Fn(&str) -> Value<T>, impl Fn(&T) -> String),
+    ) -> T {
+        let (value, origin) = match self.row(path) {
+            Some(text) => (self.noted(path, text, &read), Origin::Store),
+            None => (read(default).value, Origin::Default),
+        };
+        self.entries.push(SettingInForce { path, key: None, value: show(&value), origin });
+        value
+    }
+
+    /// The rows of websites and store views beside the default just read.
+    fn narrowed(&mut self, path: &str, default: bool) -> ScopedFlag {
+        let mut flag = ScopedFlag::everywhere(default);
+        for row in self.rows.iter().filter(|row| row.path == path) {
             let own = values::flag(&row.value).value;
             match row.scope {
                 SettingScope::Default => {}
@@ -221,7 +245,7 @@ fn show_share(share: AccountShare) -> String {
     .to_owned()
 }
 
-fn show_duration(duration: &Duration) -> String {
+pub(super) fn show_duration(duration: &Duration) -> String {
     humantime::format_duration(*duration).to_string()
 }
 
@@ -233,7 +257,7 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::jwt::JwtAlgorithm;
+    use crate::{auth::jwt::JwtAlgorithm, store::settings::LoginSettings};
 
     fn row(path: &str, value: &str) -> SettingRow {
         SettingRow { scope: SettingScope::Default, path: path.to_owned(), value: value.to_owned() }
@@ -257,6 +281,7 @@ mod tests {
                 admin_token_lifetime: 4 * hour,
                 account_share: AccountShare::PerWebsite,
                 allow_insecure: false,
+                logins: LoginSettings::default(),
             }
         );
         assert!(in_force.warnings.is_empty());

@@ -7,6 +7,7 @@
 //! settings in one step. Rows of the scopes `websites` and `stores` count where Magento asks for the store's value.
 
 mod in_force;
+mod logins;
 mod values;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use in_force::{InForce, Origin, SettingInForce};
+pub use logins::LoginSettings;
 
 /// A row of `core_config_data`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub struct Settings {
     pub account_share: AccountShare,
     /// Whether the reads of `WebapiSecurity` are open to everybody (`webapi/webapisecurity/allow_insecure`).
     pub allow_insecure: bool,
+    /// How people sign in for a token.
+    pub logins: LoginSettings,
 }
 
 /// A flag that a website or a store view may have otherwise.
@@ -88,6 +92,12 @@ impl ScopedFlag {
         let Some(store) = store else { return self.default };
         let own = self.stores.get(&store.id).or_else(|| self.websites.get(&store.website_id));
         own.copied().unwrap_or(self.default)
+    }
+
+    /// The flag in a website: its own, else the default one.
+    #[must_use]
+    pub fn in_website(&self, website_id: u16) -> bool {
+        self.websites.get(&website_id).copied().unwrap_or(self.default)
     }
 
     /// Whether it is set at all.

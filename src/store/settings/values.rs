@@ -16,7 +16,7 @@ pub(super) struct Value<T> {
 }
 
 impl<T> Value<T> {
-    const fn plain(value: T) -> Self {
+    pub(super) const fn plain(value: T) -> Self {
         Self { value, problem: None }
     }
 

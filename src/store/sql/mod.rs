@@ -10,6 +10,7 @@ mod changes;
 mod columns;
 mod failure;
 mod location;
+mod logins;
 mod lookup;
 mod mapper;
 mod migrate;
@@ -18,14 +19,14 @@ mod reference;
 mod settings;
 mod sqlite;
 mod timestamp;
+mod users;
 mod writers;
 
 pub use crate::store::records::IntegrationStatus;
+pub use changes::{Change, TokenValues, View};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
 pub use sqlite::SqlStore;
-pub use changes::{Change, TokenValues, View};
 pub use writers::{
-    NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole,
-    RoleOwner, TokenOwner,
+    NewAccessToken, NewAdmin, NewConsumer, NewCustomer, NewIntegration, NewRole, RoleOwner, TokenOwner,
 };

@@ -14,6 +14,8 @@ const SETTINGS: &str = r#"
         path AS "core_config_data.path", value AS "core_config_data.value"
     FROM core_config_data
     WHERE path LIKE 'oauth/%' OR path LIKE 'webapi/%' OR path = 'customer/account_share/scope'
+        OR path LIKE 'customer/password/%' OR path = 'admin/security/use_case_sensitive_login'
+        OR path IN ('customer/create_account/confirm', 'customer/account_information/confirm')
     ORDER BY config_id"#;
 
 impl SqlStore {
@@ -43,9 +45,19 @@ fn setting(row: &Columns<'_>) -> Result<Option<SettingRow>, StoreError> {
 #[cfg(test)]
 impl SqlStore {
     /// Writes a row of the default scope.
-    pub(in crate::store) async fn set_for_test(&self, path: &str, value: &str) {
+    pub(crate) async fn set_for_test(&self, path: &str, value: &str) {
         let statement = query("INSERT INTO core_config_data (path, value) VALUES (?1, ?2)");
         statement.bind(path).bind(value).execute(&self.pool).await.unwrap();
+    }
+
+    /// Runs any statements.
+    pub(crate) async fn execute_for_test(&self, statements: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
+    }
+
+    /// The rows of any query that answers one column of text.
+    pub(crate) async fn read_for_test(&self, select: &str) -> Vec<String> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(select.to_owned())).fetch_all(&self.pool).await.unwrap()
     }
 }
 

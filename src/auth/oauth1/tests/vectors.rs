@@ -137,7 +137,8 @@ fn a_decoded_path_counts_only_where_it_is_safe() {
     for vector in vectors().iter().filter(|vector| ONLY_MAGENTO.contains(&vector.case.as_str())) {
         let parameters = ProtocolParameters::parse(credentials(&vector.authorization));
         let presented = check(&parameters, SignatureMethods::default()).unwrap();
-        let verified = verify(&presented, &vector.request(), (&vector.key()).into(), Readings::default(), false);
+        let verified =
+            verify(&presented, &vector.request(), (&vector.key()).into(), Readings::default(), false);
         assert_eq!(verified, Err(OauthProblem::SignatureInvalid), "{}", vector.case);
     }
 }

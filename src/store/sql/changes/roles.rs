@@ -58,11 +58,7 @@ impl Change {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] on an outage.
-    pub async fn replace_rules(
-        &mut self,
-        role_id: u32,
-        rules: &[(&str, bool)],
-    ) -> Result<(), StoreError> {
+    pub async fn replace_rules(&mut self, role_id: u32, rules: &[(&str, bool)]) -> Result<(), StoreError> {
         let delete = query("DELETE FROM authorization_rule WHERE role_id = ?1").bind(role_id);
         delete.execute(self.connection()).await?;
         for (resource, is_allowed) in rules {

@@ -142,9 +142,8 @@ impl Change {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_tokens_of(&mut self, consumer_id: u32, but: Option<u32>) -> Result<u64, StoreError> {
-        let delete = query(
-            "DELETE FROM oauth_token WHERE consumer_id = ?1 AND user_type = 1 AND entity_id IS NOT ?2",
-        );
+        let delete =
+            query("DELETE FROM oauth_token WHERE consumer_id = ?1 AND user_type = 1 AND entity_id IS NOT ?2");
         Ok(delete.bind(consumer_id).bind(but).execute(self.connection()).await?.rows_affected())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Password hashes come finished; hashing is the caller's.
 
-use sqlx::query;
+use sqlx::{SqliteConnection, query};
 
 use super::insert::{insert_row, stamp};
 use crate::{
@@ -170,19 +170,54 @@ impl SqlStore {
         id: u32,
         before: UnixTime,
     ) -> Result<(), StoreError> {
-        if before.seconds() < 0 {
-            return Err(StoreError::Unfit { column: "jwt_auth_revoked.revoke_before" });
+        revoke(&mut *self.pool.acquire().await?, user_type, id, before).await
+    }
+
+    /// Kills every token of a user as [`SqlStore::revoke_user`] does, and deletes the opaque ones, as a Magento without
+    /// JWTs does; in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::revoke_user`].
+    pub async fn revoke_user_and_delete_tokens(
+        &self,
+        user_type: UserType,
+        id: u32,
+        before: UnixTime,
+    ) -> Result<(), StoreError> {
+        let delete = match user_type {
+            UserType::Admin => Some("DELETE FROM oauth_token WHERE admin_id = ?1"),
+            UserType::Customer => Some("DELETE FROM oauth_token WHERE customer_id = ?1"),
+            UserType::Integration | UserType::Guest => None,
+        };
+        let mut transaction = self.pool.begin().await?;
+        revoke(&mut transaction, user_type, id, before).await?;
+        if let Some(delete) = delete {
+            query(delete).bind(id).execute(&mut *transaction).await?;
         }
-        query(
-            "INSERT INTO jwt_auth_revoked (user_type_id, user_id, revoke_before) VALUES (?1, ?2, ?3)
-            ON CONFLICT (user_type_id, user_id)
-            DO UPDATE SET revoke_before = max(revoke_before, excluded.revoke_before)",
-        )
-        .bind(user_type as i64)
-        .bind(id)
-        .bind(before.seconds())
-        .execute(&self.pool)
-        .await?;
+        transaction.commit().await?;
         Ok(())
     }
+}
+
+pub(super) async fn revoke(
+    connection: &mut SqliteConnection,
+    user_type: UserType,
+    id: u32,
+    before: UnixTime,
+) -> Result<(), StoreError> {
+    if before.seconds() < 0 {
+        return Err(StoreError::Unfit { column: "jwt_auth_revoked.revoke_before" });
+    }
+    query(
+        "INSERT INTO jwt_auth_revoked (user_type_id, user_id, revoke_before) VALUES (?1, ?2, ?3)
+        ON CONFLICT (user_type_id, user_id)
+        DO UPDATE SET revoke_before = max(revoke_before, excluded.revoke_before)",
+    )
+    .bind(user_type as i64)
+    .bind(id)
+    .bind(before.seconds())
+    .execute(connection)
+    .await?;
+    Ok(())
 }

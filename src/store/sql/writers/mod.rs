@@ -5,6 +5,7 @@
 mod accounts;
 mod credentials;
 pub(super) mod insert;
+mod logins;
 
 pub use accounts::{NewAdmin, NewCustomer, NewRole, RoleOwner};
 pub use credentials::{NewAccessToken, NewConsumer, NewIntegration, TokenOwner};

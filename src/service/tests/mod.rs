@@ -1,0 +1,5 @@
+//! Whole logins: recorded ones of a live Magento, and tables of what an account may lack.
+
+mod accounts;
+mod recorded;
+mod throttling;

@@ -1,0 +1,101 @@
+//! Admins and customers as an operator looks at them.
+
+use sqlx::{Sqlite, query, query::Query, query_scalar, sqlite::SqliteArguments};
+
+use super::{columns::Columns, sqlite::SqlStore};
+use crate::{
+    auth::identity::UserType,
+    store::{StoreError, logins::User},
+};
+
+const ADMINS: &str = r#"
+    SELECT user_id AS "user.id", username AS "user.name", is_active AS "user.is_active",
+        NULL AS "user.website_id"
+    FROM admin_user"#;
+
+const CUSTOMERS: &str = r#"
+    SELECT entity_id AS "user.id", email AS "user.name", is_active AS "user.is_active",
+        website_id AS "user.website_id"
+    FROM customer_entity"#;
+
+impl SqlStore {
+    /// Lists the users of a kind whose id is above `after`, by id, `limit` at most. There are users of two kinds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
+    pub async fn users(&self, user_type: UserType, after: u32, limit: u32) -> Result<Vec<User>, StoreError> {
+        let statement = match user_type {
+            UserType::Admin => format!("{ADMINS} WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"),
+            UserType::Customer => format!("{CUSTOMERS} WHERE entity_id > ?1 ORDER BY entity_id LIMIT ?2"),
+            UserType::Integration | UserType::Guest => return Ok(Vec::new()),
+        };
+        self.list(user_type, query(sqlx::AssertSqlSafe(statement)).bind(after).bind(limit)).await
+    }
+
+    /// The users of a kind that have this name: one admin, or a customer in each website.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::users`].
+    pub async fn users_named(&self, user_type: UserType, name: &str) -> Result<Vec<User>, StoreError> {
+        let statement = match user_type {
+            UserType::Admin => format!("{ADMINS} WHERE username = ?1"),
+            UserType::Customer => format!("{CUSTOMERS} WHERE email = ?1 ORDER BY entity_id"),
+            UserType::Integration | UserType::Guest => return Ok(Vec::new()),
+        };
+        self.list(user_type, query(sqlx::AssertSqlSafe(statement)).bind(name)).await
+    }
+
+    /// The groups of admins that have this name, by id; names are not unique in Magento.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn admin_groups_named(&self, name: &str) -> Result<Vec<u32>, StoreError> {
+        let found = query_scalar(
+            "SELECT role_id FROM authorization_role
+            WHERE role_type = 'G' AND user_type = '2' AND role_name = ?1 ORDER BY role_id",
+        );
+        Ok(found.bind(name).fetch_all(&self.pool).await?)
+    }
+
+    /// Whether an admin has this address; it is no key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn admin_address_is_taken(&self, email: &str) -> Result<bool, StoreError> {
+        let found = query_scalar("SELECT EXISTS (SELECT 1 FROM admin_user WHERE email = ?1 COLLATE NOCASE)");
+        Ok(found.bind(email).fetch_one(&self.pool).await?)
+    }
+
+    /// Whether there is such a website.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn website_exists(&self, website_id: u16) -> Result<bool, StoreError> {
+        let found = query_scalar("SELECT EXISTS (SELECT 1 FROM store_website WHERE website_id = ?1)");
+        Ok(found.bind(website_id).fetch_one(&self.pool).await?)
+    }
+
+    async fn list(
+        &self,
+        user_type: UserType,
+        found: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<User>, StoreError> {
+        let rows = found.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| user(user_type, &Columns(row))).collect()
+    }
+}
+
+fn user(user_type: UserType, row: &Columns<'_>) -> Result<User, StoreError> {
+    Ok(User {
+        user_type,
+        id: row.number("user.id")?,
+        name: row.optional_text("user.name")?.unwrap_or_default(),
+        website_id: row.optional_number("user.website_id")?,
+        is_active: row.number::<i64>("user.is_active")? == 1,
+    })
+}
