@@ -115,6 +115,7 @@ pub(super) const fn cause(error: &ServiceError) -> &'static str {
         ServiceError::Authentication(_) => "authentication",
         ServiceError::Refused(_) => "refused",
         ServiceError::Busy { .. } => "busy",
+        ServiceError::Misconfigured(_) => "misconfigured",
         ServiceError::Audit(_) => "audit_unavailable",
         ServiceError::Store(_) => "store_unavailable",
     }
