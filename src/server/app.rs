@@ -12,6 +12,7 @@ use super::{
     chores::{self, Chores},
     endpoints,
     error::BuildError,
+    handshake::Running,
     listener,
     wire::{self, Files},
 };
@@ -96,7 +97,14 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
-        let endpoints = endpoints::endpoints(&config, Audit::off(), (&facts, &reference, &metrics, &clock))?;
+        let running = Running {
+            facts: &facts,
+            reference: &reference,
+            nonces: &nonces,
+            tree: &files.tree,
+            clock: &clock,
+        };
+        let endpoints = endpoints::endpoints(&config, Audit::off(), &metrics, &running)?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),

@@ -7,6 +7,7 @@
 mod app;
 mod chores;
 mod endpoints;
+mod handshake;
 mod error;
 mod explainer;
 mod listener;
@@ -15,4 +16,5 @@ mod wire;
 
 pub use app::App;
 pub use error::BuildError;
+pub use handshake::integration_service;
 pub(crate) use wire::Files;
