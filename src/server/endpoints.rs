@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use super::handshake::{self, Running};
 use crate::{
     auth::{crypt_keys::CryptKeys, identity::UserContext, rejection::Rejection, secret::Secret},
+    clock::Clock,
     config::{self, Config},
     metrics::Metrics,
     proxy::{
@@ -31,7 +32,7 @@ use crate::{
         customer_token::{CustomerTokenService, login_website},
         passwords::{PasswordPool, PasswordSettings},
     },
-    store::{logins::LoginKind, reference::ReferenceTables},
+    store::{facts::Facts, logins::LoginKind, reference::ReferenceTables},
     token::{
         TokenEndpoints, TokenRequest,
         handshake::{Answered, Asked, Handshake},
@@ -69,6 +70,24 @@ pub(super) fn endpoints(
     running: &Running<'_>,
 ) -> Result<Arc<dyn Endpoints>, BuildError> {
     let Running { facts, reference, clock, .. } = *running;
+    let handshake = handshake::endpoints(config, audit.clone(), running);
+    let desk = desk(config, audit, metrics, (facts, clock))?;
+    let tokens = TokenEndpoints {
+        admins: AdminTokenService::new(desk.clone()),
+        customers: CustomerTokenService::new(desk),
+        facts: facts.clone(),
+        reads_query: config.tokens.query_credentials,
+    };
+    Ok(Arc::new(OwnEndpoints(Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }), Handle::current())))
+}
+
+/// Where people's tokens are issued; passwords are hashed on the current runtime.
+pub(super) fn desk(
+    config: &Config,
+    audit: Audit,
+    metrics: &Metrics,
+    (facts, clock): (&Facts, &Clock),
+) -> Result<LoginDesk, BuildError> {
     let tokens = &config.tokens;
     let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
     let crypt_key = Secret::new(keys.newest().configured().expose().as_bytes().to_vec());
@@ -77,22 +96,13 @@ pub(super) fn endpoints(
         queue: tokens.password_queue,
         max_wait: tokens.password_wait,
     };
-    let runtime = Handle::current();
-    let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone(), runtime.clone());
+    let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone(), Handle::current());
     let issuer = match tokens.issuer {
         config::Issuer::Jwt | config::Issuer::Upstream => Issuer::Jwt,
         config::Issuer::Opaque => Issuer::Opaque,
     };
     let settings = TokenSettings { issuer, rehashes: tokens.rehash_on_login };
-    let handshake = handshake::endpoints(config, audit.clone(), running);
-    let desk = LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings);
-    let tokens = TokenEndpoints {
-        admins: AdminTokenService::new(desk.clone()),
-        customers: CustomerTokenService::new(desk),
-        facts: facts.clone(),
-        reads_query: tokens.query_credentials,
-    };
-    Ok(Arc::new(OwnEndpoints(Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }), runtime)))
+    Ok(LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings))
 }
 
 /// Hands own requests over to the runtime on which they are answered.

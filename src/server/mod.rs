@@ -11,10 +11,12 @@ mod handshake;
 mod error;
 mod explainer;
 mod listener;
+mod operator;
 mod run;
 mod wire;
 
 pub use app::App;
 pub use error::BuildError;
+pub use operator::Operator;
 pub use handshake::integration_service;
 pub(crate) use wire::Files;

@@ -16,6 +16,7 @@ pub mod integration;
 mod issuer;
 mod login;
 pub mod oauth;
+pub mod operator_token;
 mod origin;
 pub mod passwords;
 pub mod random;

@@ -9,6 +9,7 @@
 mod changes;
 mod columns;
 mod failure;
+mod held;
 mod location;
 mod logins;
 mod lookup;
