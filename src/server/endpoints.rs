@@ -78,7 +78,10 @@ pub(super) fn endpoints(
         facts: facts.clone(),
         reads_query: config.tokens.query_credentials,
     };
-    Ok(Arc::new(OwnEndpoints(Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }), Handle::current())))
+    Ok(Arc::new(OwnEndpoints(
+        Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }),
+        Handle::current(),
+    )))
 }
 
 /// Where people's tokens are issued; passwords are hashed on the current runtime.

@@ -7,9 +7,9 @@
 mod app;
 mod chores;
 mod endpoints;
-mod handshake;
 mod error;
 mod explainer;
+mod handshake;
 mod listener;
 mod operator;
 mod run;
@@ -17,6 +17,6 @@ mod wire;
 
 pub use app::App;
 pub use error::BuildError;
-pub use operator::Operator;
 pub use handshake::integration_service;
+pub use operator::Operator;
 pub(crate) use wire::Files;

@@ -30,7 +30,8 @@ impl SqlStore {
             TokenOwner::Customer(id) => (OF_CUSTOMER, id),
         };
         let rows = query(statement).bind(id).bind(limit).fetch_all(&self.pool).await?;
-        let held = |row: Columns<'_>| Ok((row.number("oauth_token.entity_id")?, row.secret("oauth_token.token")?));
+        let held =
+            |row: Columns<'_>| Ok((row.number("oauth_token.entity_id")?, row.secret("oauth_token.token")?));
         rows.iter().map(|row| held(Columns(row))).collect()
     }
 }
