@@ -104,7 +104,12 @@ impl Handshake {
                 let written = report.take_optional("handshake.store_base_url", store_base_url);
                 written.map(|url: BaseUrl| url.0).or_else(|| origin.map(|origin| format!("{origin}/")))
             },
-            expiry: report.take_within("handshake.expiry", expiry, seconds(300), seconds(1)..=seconds(86_400)),
+            expiry: report.take_within(
+                "handshake.expiry",
+                expiry,
+                seconds(300),
+                seconds(1)..=seconds(86_400),
+            ),
             request_token_lifetime: report.take_within(
                 "handshake.request_token_lifetime",
                 request_token_lifetime,

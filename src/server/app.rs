@@ -12,12 +12,13 @@ use super::{
     chores::{self, Chores},
     endpoints,
     error::BuildError,
-    handshake::Running,
+    handshake::{self, Running},
     listener,
     wire::{self, Files},
 };
 use crate::{
     admin::AdminState,
+    auth::acl::AclTree,
     clock::Clock,
     config::{self, Config},
     logging,
@@ -25,10 +26,11 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
+        own::Endpoints,
         pipeline::Pipeline,
         reserved::{BadPrefix, HeaderNames},
     },
-    service::audit::Audit,
+    service::{audit::Audit, integration::IntegrationService},
     store::{
         cache::FactCache,
         facts::Facts,
@@ -51,6 +53,7 @@ pub struct App {
     pub(super) accepts: Arc<AtomicBool>,
     pub(super) shared: Arc<Shared>,
     pub(super) chores: Chores,
+    pub(super) integrations: IntegrationService,
     /// Flushes the access log when the gate is gone.
     pub(super) _log_guard: Option<WorkerGuard>,
 }
@@ -66,8 +69,7 @@ impl App {
         let settings = wire::settings(&config);
         let judge = wire::judge(&config, &settings)?;
         let store = wire::open_store(&config, &judge.encryptor).await?;
-        let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
-        report_recovery(&config, nonces.recovery());
+        let nonces = open_nonces(&config, &clock)?;
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
@@ -97,14 +99,7 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
-        let running = Running {
-            facts: &facts,
-            reference: &reference,
-            nonces: &nonces,
-            tree: &files.tree,
-            clock: &clock,
-        };
-        let endpoints = endpoints::endpoints(&config, Audit::off(), &metrics, &running)?;
+        let (integrations, endpoints) = answering(&config, &chores, &files.tree)?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
@@ -126,6 +121,7 @@ impl App {
             accepts,
             shared,
             chores,
+            integrations,
             _log_guard: log_guard,
         })
     }
@@ -166,6 +162,12 @@ impl App {
         &self.shared.pipeline
     }
 
+    /// What changes integrations, so that this gate knows of it at once.
+    #[must_use]
+    pub const fn integrations(&self) -> &IntegrationService {
+        &self.integrations
+    }
+
     /// The store that the gate reads.
     #[must_use]
     pub const fn store(&self) -> &SqlStore {
@@ -177,6 +179,25 @@ impl From<BadPrefix> for BuildError {
     fn from(error: BadPrefix) -> Self {
         Self::System(std::io::Error::other(error))
     }
+}
+
+fn open_nonces(config: &Config, clock: &Clock) -> Result<Arc<NonceStore>, BuildError> {
+    let nonces = NonceStore::open(wire::nonces(config), clock.now())?;
+    report_recovery(config, nonces.recovery());
+    Ok(Arc::new(nonces))
+}
+
+/// The services of integrations, and whoever answers the gate's own endpoints.
+fn answering(
+    config: &Config,
+    chores: &Chores,
+    tree: &Arc<AclTree>,
+) -> Result<(IntegrationService, Arc<dyn Endpoints>), BuildError> {
+    let Chores { facts, reference, nonces, metrics, clock, .. } = chores;
+    let running = Running { facts, reference, nonces, tree, clock };
+    let integrations = handshake::running_service(config, Audit::off(), &running);
+    let endpoints = endpoints::endpoints(config, Audit::off(), metrics, (&running, &integrations))?;
+    Ok((integrations, endpoints))
 }
 
 /// Facts whose lookups live on the current runtime.

@@ -30,6 +30,7 @@ use crate::{
         admin_token::AdminTokenService,
         audit::Audit,
         customer_token::{CustomerTokenService, login_website},
+        integration::IntegrationService,
         passwords::{PasswordPool, PasswordSettings},
     },
     store::{facts::Facts, logins::LoginKind, reference::ReferenceTables},
@@ -67,10 +68,10 @@ pub(super) fn endpoints(
     config: &Config,
     audit: Audit,
     metrics: &Metrics,
-    running: &Running<'_>,
+    (running, integrations): (&Running<'_>, &IntegrationService),
 ) -> Result<Arc<dyn Endpoints>, BuildError> {
     let Running { facts, reference, clock, .. } = *running;
-    let handshake = handshake::endpoints(config, audit.clone(), running);
+    let handshake = handshake::endpoints(config, integrations, running.nonces);
     let desk = desk(config, audit, metrics, (facts, clock))?;
     let tokens = TokenEndpoints {
         admins: AdminTokenService::new(desk.clone()),

@@ -48,8 +48,8 @@ pub async fn integration_service(
     Ok(IntegrationService::new(oauth_service(config, foundation)))
 }
 
-/// The endpoints of a running gate.
-pub(super) fn endpoints(config: &Config, audit: Audit, running: &Running<'_>) -> Handshake {
+/// The services of a running gate, whose memory follows every change at once.
+pub(super) fn running_service(config: &Config, audit: Audit, running: &Running<'_>) -> IntegrationService {
     let facts = running.facts;
     let memory = Memory { facts: facts.clone(), reference: Arc::clone(running.reference) };
     let foundation = Foundation {
@@ -60,8 +60,16 @@ pub(super) fn endpoints(config: &Config, audit: Audit, running: &Running<'_>) ->
         clock: running.clock.clone(),
         memory: Some(memory),
     };
-    let oauth = oauth_service(config, foundation);
-    Handshake::new(oauth, signature_rules(config), Arc::clone(running.nonces))
+    IntegrationService::new(oauth_service(config, foundation))
+}
+
+/// The endpoints of a running gate.
+pub(super) fn endpoints(
+    config: &Config,
+    integrations: &IntegrationService,
+    nonces: &Arc<NonceStore>,
+) -> Handshake {
+    Handshake::new(integrations.oauth().clone(), signature_rules(config), Arc::clone(nonces))
 }
 
 /// Whether the gate answers the handshake.

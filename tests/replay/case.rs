@@ -39,7 +39,7 @@ impl Case {
     }
 
     /// A case with one request; recordings of races have none and are tested on their own.
-    fn read(recorded: &Value) -> Option<Self> {
+    pub(crate) fn read(recorded: &Value) -> Option<Self> {
         let request = recorded.get("request")?;
         let name = recorded["name"].as_str()?.to_owned();
         let version = if name.ends_with("/http10") { "1.0" } else { "1.1" };
@@ -87,6 +87,11 @@ impl Case {
             let differs = outcome.forwarded.is_some() || given != expected;
             return differs.then(|| format!("not {} {}", answer.status, answer.body));
         }
+        self.answer_differs(outcome)
+    }
+
+    /// What differs from the recorded answer.
+    pub(crate) fn answer_differs(&self, outcome: &Outcome) -> Option<String> {
         match self.expect["kind"].as_str()? {
             "reply" => self.reply_differs(outcome),
             "forward" => self.context_differs(outcome),
@@ -150,6 +155,22 @@ impl Outcome {
         let mut seen = upstream.take();
         assert!(seen.len() <= 1, "{}: one request is forwarded once", case.name);
         Self { answer, forwarded: seen.pop() }
+    }
+
+    /// Whether a step of the handshake issued a token, as Magento writes one.
+    pub(crate) fn is_issue(&self) -> bool {
+        let values: Vec<String> = self.answer.text().split('&').map(str::to_owned).collect();
+        let is_token = |text: &String, name: &str| {
+            text.strip_prefix(name).is_some_and(|value| {
+                value.len() == 32
+                    && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            })
+        };
+        let [token, secret] = values.as_slice() else { return false };
+        self.answer.status() == 200
+            && self.answer.header("content-type").as_deref() == Some("text/html; charset=UTF-8")
+            && is_token(token, "oauth_token=")
+            && is_token(secret, "oauth_token_secret=")
     }
 
     /// What happened, in a word or two: `forward guest`, `401 resource_denied`.

@@ -16,6 +16,7 @@
 mod support;
 
 mod case;
+mod handshake;
 mod session_state;
 mod state;
 mod stateful;
@@ -36,7 +37,7 @@ use tables::Tables;
 const SESSIONS_IN_FILES: &str = "handler = \"files\"\npath = \"sessions\"\nttl = \"0s\"";
 
 /// Topics that this version answers for.
-const TOPICS: [&str; 22] = [
+const TOPICS: [&str; 23] = [
     "guest",
     "bearer_header",
     "bearer_acl",
@@ -59,6 +60,7 @@ const TOPICS: [&str; 22] = [
     "account_state",
     "graphql",
     "token_issue",
+    handshake::TOPIC,
 ];
 
 #[derive(Default)]
@@ -88,7 +90,9 @@ fn assert_topics(topics: &[&str], redis: Option<&RedisServer>) {
     let (mut used, mut met) = (Vec::new(), Vec::new());
     println!("{:<20} {:>5} {:>6} {:>8} {:>13}", "topic", "cases", "agree", "deviate", "unreplayable");
     for topic in topics {
-        let count = if state::TOPICS.contains(topic) {
+        let count = if *topic == handshake::TOPIC {
+            handshake::replay(&tables, &mut used)
+        } else if state::TOPICS.contains(topic) {
             stateful::replay(topic, &tables, &mut used)
         } else {
             replay(topic, (&tables, &sessions), redis, (&mut used, &mut met))

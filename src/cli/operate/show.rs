@@ -23,7 +23,7 @@ pub(super) fn say_secrets(lines: &[(&str, &Secret<String>)]) -> Result<(), Failu
     for (name, secret) in lines {
         say(&format!("{name:<width$}  {}", secret.expose()))?;
     }
-    say("\nThese are shown once and never again; keep them now.")
+    say("\nShown once and never again; keep it now.")
 }
 
 /// A time as in RFC 3339, UTC.

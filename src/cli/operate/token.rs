@@ -60,13 +60,14 @@ pub(in crate::cli) struct ListArgs {
 
 /// What to end.
 #[derive(Debug, Args)]
+#[group(id = "ended", args = ["customer", "admin", "integration", "token_stdin"], required = true, multiple = false)]
 pub(in crate::cli) struct RevokeArgs {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
     owner: OwnerArgs,
     /// One token, read from standard input
-    #[arg(long, conflicts_with_all = ["customer", "admin", "integration"], required_unless_present_any = ["customer", "admin", "integration"])]
+    #[arg(long)]
     token_stdin: bool,
 }
 

@@ -188,7 +188,7 @@ fn filled(url: Option<&str>) -> Option<&str> {
 
 async fn check_name(change: &mut Change, name: &str) -> Result<(), ServiceError> {
     match change.integration_by_name(name).await? {
-        Some(_) => Err(refused_about("The integration with name \"%1\" exists.", name)),
+        Some(_) => Err(refused_about("The integration with name \"%1\" exists.", &name)),
         None => Ok(()),
     }
 }

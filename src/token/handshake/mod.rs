@@ -25,7 +25,7 @@ use crate::{
         time::UnixTime,
     },
     service::{
-        Origin,
+        Origin, ServiceError,
         oauth::{AccessToken, OauthService},
     },
     store::nonces::NonceStore,
@@ -88,6 +88,11 @@ impl Handshake {
     async fn exchange_request_token(&self, asked: &Asked) -> Result<AccessToken, Problem> {
         let proven = self.prove(Operation::AccessToken, asked).await?;
         let token = proven.token.ok_or(Problem::TOKEN_UNKNOWN)?;
-        Ok(self.oauth.exchange_request_token(proven.consumer.id, &token, &asked.origin).await?)
+        let exchanged = self.oauth.exchange_request_token(proven.consumer.id, &token, &asked.origin).await;
+        // Refused is who comes second: a moment later the token would not have been found.
+        if matches!(exchanged, Err(ServiceError::Refused(_))) {
+            return Err(Problem::TOKEN_UNKNOWN);
+        }
+        Ok(exchanged?)
     }
 }

@@ -126,7 +126,8 @@ impl Handshake {
     }
 
     fn signed_request<'a>(&'a self, asked: &'a Asked) -> SignedRequest<'a> {
-        let received = || asked.head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let received =
+            || asked.head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let (scheme, host) = match &self.rules.origin {
             Some((scheme, host)) => (*scheme, host.as_str()),
             None => (asked.scheme, received()),

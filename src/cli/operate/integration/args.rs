@@ -84,13 +84,14 @@ pub(in crate::cli) struct ShowArgs {
 
 /// What to let it do.
 #[derive(Debug, Args)]
+#[group(id = "granted", args = ["resource", "all", "none"], required = true, multiple = true)]
 pub(in crate::cli) struct GrantArgs {
     #[command(flatten)]
     pub(super) one: OneArgs,
     #[command(flatten)]
     pub(super) resources: ResourceArgs,
     /// Nothing any more
-    #[arg(long, conflicts_with_all = ["resource", "all"], required_unless_present_any = ["resource", "all"])]
+    #[arg(long, conflicts_with_all = ["resource", "all"])]
     none: bool,
 }
 

@@ -45,6 +45,9 @@ pub(super) async fn list(args: &ListArgs, operator: &Operator) -> Result<(), Fai
             .collect();
         return say_json(&json!({ "integrations": listed }));
     }
+    if listed.is_empty() {
+        return say("there are none yet; `portcullis integration create` makes one");
+    }
     for (integration, credential) in listed {
         let IntegrationRecord { id, name, status, setup_type, .. } = integration;
         let credential = credential.as_deref().unwrap_or("no token");
@@ -72,7 +75,7 @@ pub(super) async fn say_details(
     }
     let IntegrationDetails { integration, consumer_key, consumer_secret, resources, .. } = found;
     let IntegrationRecord { id, name, email, endpoint, identity_link_url, status, .. } = integration;
-    let line = |name: &str, value: &str| say(&format!("{name:<14} {}", printable(value)));
+    let line = |name: &str, value: &str| say(format!("{name:<14} {}", printable(value)).trim_end());
     line("id", &id.to_string())?;
     line("name", name)?;
     line("status", word(*status))?;
