@@ -298,22 +298,18 @@ mod tests {
     async fn a_token_goes_to_whoever_would_be_let_in_and_to_nobody_else() {
         for issuer in [Issuer::Jwt, Issuer::Opaque] {
             let (shop, tokens) = shop(issuer).await;
-            for (user_type, name, refusal) in [
-                (UserType::Customer, "a@example.com", None),
-                (UserType::Customer, "off@example.com", Some("The account is disabled.")),
-                (UserType::Admin, "ada", None),
-                (UserType::Admin, "roleless", Some("More permissions are needed to access this.")),
-            ] {
-                let user = user(&shop, user_type, name).await;
-                let issued = tokens.issue(&user, &operator()).await;
-                if let Some(text) = refusal {
-                    assert_eq!(issued.unwrap_err().to_string(), text);
-                    continue;
-                }
-                let issued = issued.unwrap();
+            for (user_type, name) in [(UserType::Customer, "a@example.com"), (UserType::Admin, "ada")] {
+                let issued = tokens.issue(&user(&shop, user_type, name).await, &operator()).await.unwrap();
                 let fact = shop.fact(&issued.token).await;
                 assert_eq!(fact.grant().unwrap().expires_at, Some(issued.expires_at), "{name}");
                 assert_eq!(issued.kind, issuer);
+            }
+            for (user_type, name, refusal) in [
+                (UserType::Customer, "off@example.com", "The account is disabled."),
+                (UserType::Admin, "roleless", "More permissions are needed to access this."),
+            ] {
+                let refused = tokens.issue(&user(&shop, user_type, name).await, &operator()).await;
+                assert_eq!(refused.unwrap_err().to_string(), refusal);
             }
         }
     }
