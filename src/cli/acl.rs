@@ -180,7 +180,7 @@ fn known(name: &str, tree: &AclTree, table: &RouteTable) -> Result<Resource, Fai
 }
 
 /// Ids that contain what was typed, then those a few edits away.
-fn nearest<'a>(name: &str, tree: &'a AclTree) -> Vec<&'a str> {
+pub(super) fn nearest<'a>(name: &str, tree: &'a AclTree) -> Vec<&'a str> {
     let typed: String = name.to_ascii_lowercase().chars().take(255).collect();
     let distance = |id: &str| {
         let id = id.to_ascii_lowercase();

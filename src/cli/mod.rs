@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod job;
 mod migrate;
+mod operate;
 mod serve;
 mod sign;
 mod spoof;
@@ -25,6 +26,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigErrors, environment};
 
+/// Wrong usage, as clap has it.
+const EX_USAGE: u8 = 2;
 /// A configuration that cannot be used.
 const EX_CONFIG: u8 = 78;
 
@@ -54,6 +57,15 @@ enum Command {
     /// Shows the jobs that clean up, and runs one by hand
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Integrations: made, granted resources, activated, rotated, deleted
+    #[command(subcommand)]
+    Integration(operate::IntegrationCommand),
+    /// Tokens of customers, admins and integrations: issued, listed, revoked
+    #[command(subcommand)]
+    Token(operate::TokenCommand),
+    /// Admins and customers of a standalone store
+    #[command(subcommand)]
+    User(operate::UserCommand),
     /// Says why a request on standard input (raw HTTP, a curl line or a HAR entry) would pass or fail
     Explain(explain::ExplainArgs),
     /// Signs a request with OAuth 1.0a and prints the Authorization header
@@ -76,6 +88,8 @@ enum Failure {
     Config(String),
     /// Something went wrong at run time: exit code 1.
     Runtime(String),
+    /// The arguments do not fit together: exit code 2.
+    Usage(String),
 }
 
 impl Failure {
@@ -119,6 +133,9 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::import(&args),
         Command::Acl(command) => acl::acl(&command),
         Command::Job(command) => job::job(&command),
+        Command::Integration(command) => operate::integration(&command),
+        Command::Token(command) => operate::token(&command),
+        Command::User(command) => operate::user(&command),
         Command::Explain(args) => explain::explain(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),
@@ -127,6 +144,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(text)) => complain(&text, EX_CONFIG),
         Err(Failure::Runtime(text)) => complain(&text, 1),
+        Err(Failure::Usage(text)) => complain(&text, EX_USAGE),
     }
 }
 

@@ -81,29 +81,14 @@ impl Desks {
         audit: Audit,
         (facts, metrics, clock): (&Facts, &Arc<Metrics>, &Clock),
     ) -> Result<Self, BuildError> {
-        let tokens = &config.tokens;
-        let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
-        let crypt_key = keys.newest().cipher_key().clone();
-        let settings = PasswordSettings {
-            workers: tokens.password_workers.unwrap_or_else(|| PasswordSettings::default().workers),
-            queue: tokens.password_queue,
-            max_wait: tokens.password_wait,
-        };
-        let runtime = Handle::current();
-        let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone(), runtime.clone());
-        let issuer = match tokens.issuer {
-            config::Issuer::Jwt | config::Issuer::Upstream => Issuer::Jwt,
-            config::Issuer::Opaque => Issuer::Opaque,
-        };
-        let settings = TokenSettings { issuer, rehashes: tokens.rehash_on_login };
-        let desk = LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings);
+        let desk = desk(config, audit, metrics, (facts, clock))?;
         let tokens = TokenEndpoints {
             admins: AdminTokenService::new(desk.clone()),
             customers: CustomerTokenService::new(desk),
             facts: facts.clone(),
             reads_query: config.tokens.query_credentials,
         };
-        Ok(Self { tokens: Arc::new(tokens), runtime })
+        Ok(Self { tokens: Arc::new(tokens), runtime: Handle::current() })
     }
 
     /// The port behind which they answer, by these stores and with this handshake.
@@ -116,6 +101,30 @@ impl Desks {
         let answering = Answering { tokens, handshake, reference };
         Arc::new(OwnEndpoints(Arc::new(answering), self.runtime.clone()))
     }
+}
+
+/// Where people's tokens are issued; passwords are hashed on the current runtime.
+pub(super) fn desk(
+    config: &Config,
+    audit: Audit,
+    metrics: &Metrics,
+    (facts, clock): (&Facts, &Clock),
+) -> Result<LoginDesk, BuildError> {
+    let tokens = &config.tokens;
+    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
+    let crypt_key = keys.newest().cipher_key().clone();
+    let settings = PasswordSettings {
+        workers: tokens.password_workers.unwrap_or_else(|| PasswordSettings::default().workers),
+        queue: tokens.password_queue,
+        max_wait: tokens.password_wait,
+    };
+    let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone(), Handle::current());
+    let issuer = match tokens.issuer {
+        config::Issuer::Jwt | config::Issuer::Upstream => Issuer::Jwt,
+        config::Issuer::Opaque => Issuer::Opaque,
+    };
+    let settings = TokenSettings { issuer, rehashes: tokens.rehash_on_login };
+    Ok(LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings))
 }
 
 /// Hands own requests over to the runtime on which they are answered.

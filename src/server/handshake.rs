@@ -79,7 +79,8 @@ pub(super) fn is_answered(config: &Config) -> bool {
     }
 }
 
-fn oauth_service(config: &Config, foundation: Foundation) -> OauthService {
+/// The service of consumers on a foundation.
+pub(super) fn oauth_service(config: &Config, foundation: Foundation) -> OauthService {
     let handshake = &config.handshake;
     let rules = HandshakeRules {
         store_base_url: handshake.store_base_url.clone(),

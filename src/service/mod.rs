@@ -16,9 +16,14 @@ pub mod integration;
 mod issuer;
 mod login;
 pub mod oauth;
+pub mod operator_token;
 mod origin;
 pub mod passwords;
 pub mod random;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod throttle;
 pub mod users;
 
@@ -26,8 +31,3 @@ pub use error::ServiceError;
 pub use issuer::{Issuer, TokenSettings};
 pub use login::LoginDesk;
 pub use origin::Origin;
-
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;

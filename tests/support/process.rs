@@ -1,7 +1,7 @@
 //! The real binary: started, watched, signalled.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Seek as _, Write as _},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
@@ -25,7 +25,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a command to its end; one that goes on is killed and has no exit code.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
-    let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    end(command(arguments))
+}
+
+/// Runs a command that reads this from standard input.
+pub(crate) fn run_with(arguments: &[&str], input: &str) -> Ended {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    let mut command = command(arguments);
+    command.stdin(file);
+    end(command)
+}
+
+fn end(mut command: Command) -> Ended {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = Kept::keep(child.stdout.take().unwrap(), |_| {});
     let stderr = Kept::keep(child.stderr.take().unwrap(), |_| {});
     let began = Instant::now();

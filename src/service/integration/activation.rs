@@ -52,6 +52,8 @@ impl IntegrationService {
         let integration = self.found(id).await?;
         match Exchange::of(&integration) {
             Some(exchange) => {
+                // What cannot succeed must not have cost the tokens.
+                self.oauth.check_post(exchange.endpoint)?;
                 self.end_tokens(&integration, origin).await?;
                 self.send(&integration, exchange, origin).await
             }

@@ -19,7 +19,7 @@ use super::{
     oauth::{AccessToken, OauthService, current_access, open_token},
 };
 use crate::{
-    auth::secret::Secret,
+    auth::{secret::Secret, time::UnixTime},
     store::records::{IntegrationRecord, IntegrationStatus, SetupType},
 };
 
@@ -64,6 +64,8 @@ pub struct IntegrationDetails {
     pub consumer_key: Option<String>,
     /// `oauth_consumer_secret`, if it opens.
     pub consumer_secret: Option<Secret<String>>,
+    /// When the secret before it ends, if it was rotated.
+    pub older_secret_ends_at: Option<UnixTime>,
     /// The access token, if there is one.
     pub access_token: Option<AccessToken>,
     /// The resources that it may use, in the order of their rules.
@@ -106,6 +108,9 @@ impl IntegrationService {
         Ok(IntegrationDetails {
             integration,
             consumer_secret: consumer.as_ref().and_then(|found| self.foundation.decrypt(&found.secret)),
+            older_secret_ends_at: consumer
+                .as_ref()
+                .and_then(|found| found.older_secret.as_ref().map(|(_, ends_at)| *ends_at)),
             consumer_key: consumer.map(|found| found.key),
             access_token: current_access(&tokens).and_then(|found| open_token(&self.foundation, found)),
             resources,

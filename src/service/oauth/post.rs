@@ -37,6 +37,12 @@ impl OauthService {
         conclude(intent, outcome).await
     }
 
+    /// Refuses what [`OauthService::post_to_consumer`] would refuse before it does anything.
+    pub(in crate::service) fn check_post(&self, endpoint: &str) -> Result<(), ServiceError> {
+        self.rules.store_base_url.as_ref().ok_or_else(no_base_url)?;
+        self.check_url(Some(endpoint), POST_FAILED)
+    }
+
     async fn prepare_and_post(
         &self,
         consumer_id: u32,
@@ -44,7 +50,7 @@ impl OauthService {
         intent: &mut Intent,
     ) -> Result<Secret<String>, ServiceError> {
         let base_url = self.rules.store_base_url.as_deref();
-        let base_url = base_url.ok_or_else(|| refused("The base URL of the store isn't configured."))?;
+        let base_url = base_url.ok_or_else(no_base_url)?;
         let url = CallbackUrl::parse(endpoint, self.callback.rules()).map_err(|error| {
             tracing::warn!(consumer.id = consumer_id, %error, "a callback is refused");
             refused(POST_FAILED)
@@ -89,4 +95,8 @@ impl OauthService {
         change.commit().await?;
         Ok((consumer, verifier))
     }
+}
+
+fn no_base_url() -> ServiceError {
+    refused("The base URL of the store isn't configured.")
 }

@@ -10,6 +10,7 @@ mod change_feed;
 mod changes;
 mod columns;
 mod failure;
+mod held;
 mod leases;
 mod location;
 mod logins;

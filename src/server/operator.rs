@@ -1,0 +1,96 @@
+//! The services of Magento's credentials for an operator at the shell, beside whatever gates are running.
+//!
+//! Built from the same configuration as a gate, on the same store. No listener is bound and no nonce journal is locked;
+//! gates learn of what is done here from the store, within [`Operator::noticed_within`].
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    app::App,
+    chores, endpoints,
+    error::BuildError,
+    handshake,
+    jobs::open_audit,
+    wire::{self, Files},
+};
+use crate::{
+    auth::acl::AclTree,
+    clock::Clock,
+    config::Config,
+    metrics::Metrics,
+    service::{
+        audit::Audit, foundation::Foundation, integration::IntegrationService,
+        operator_token::OperatorTokens, users::Users,
+    },
+    store::{reference::ReferenceTables, sql::SqlStore},
+};
+
+/// What an operator works with.
+#[derive(Debug)]
+pub struct Operator {
+    /// Integrations, their consumers and tokens.
+    pub integrations: IntegrationService,
+    /// Admins and customers of a store of our own.
+    pub users: Users,
+    /// Tokens, without passwords.
+    pub tokens: OperatorTokens,
+    /// The resources that can be granted; empty where the configuration checks none.
+    pub tree: Arc<AclTree>,
+    /// The time.
+    pub clock: Clock,
+    /// The longest time after which running gates act on what was done.
+    pub noticed_within: Duration,
+    audit: Audit,
+    store: SqlStore,
+}
+
+impl App {
+    /// Opens the store and readies the services. Passwords are hashed and look-ups made on the current runtime.
+    ///
+    /// # Errors
+    /// As [`App::examine`].
+    pub async fn operator(config: &Config) -> Result<Operator, BuildError> {
+        let tree = Files::read(config)?.tree;
+        let settings = wire::settings(config);
+        let judge = wire::judge(config, &settings)?;
+        let store = wire::open_store(config, &judge.encryptor).await?;
+        let reference = ReferenceTables::new(wire::reference(config, &tree));
+        chores::read_tables(&store, &settings, &reference).await?;
+        let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
+        let audit = open_audit(config, &clock, &metrics)?;
+        let foundation = Foundation {
+            store: store.clone(),
+            encryptor: judge.encryptor.clone(),
+            tree: Arc::clone(&tree),
+            audit: audit.clone(),
+            clock: clock.clone(),
+            memory: None,
+        };
+        let oauth = handshake::oauth_service(config, foundation);
+        let facts = wire::facts(config, store.clone(), judge)?;
+        let desk = endpoints::desk(config, audit.clone(), &metrics, (&facts, &clock))?;
+        Ok(Operator {
+            integrations: IntegrationService::new(oauth),
+            users: Users::new(desk.clone()),
+            tokens: OperatorTokens::new(desk),
+            tree,
+            clock,
+            noticed_within: noticed_within(config),
+            audit,
+            store,
+        })
+    }
+}
+
+impl Operator {
+    /// Writes what the audit still holds, and closes the store.
+    pub async fn close(self) {
+        self.audit.close().await;
+        self.store.close().await;
+    }
+}
+
+/// What changes under a cached caller is seen at the next look; that somebody is let in, when a refusal is forgotten.
+fn noticed_within(config: &Config) -> Duration {
+    config.cache.poll.max(config.cache.negative_ttl)
+}
