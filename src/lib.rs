@@ -26,3 +26,4 @@ pub mod reply;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod token;

@@ -4,6 +4,8 @@
 //! learns the class, the log learns the cause. Texts and statuses are Magento's where Magento has one
 //! (MAGENTO_AUTH section 11.3): a denied ACL resource is 401, never 403, and placeholders stay unsubstituted.
 
+use std::borrow::Cow;
+
 use crate::auth::oauth1::problem::OauthProblem;
 
 /// Why a request is not forwarded.
@@ -34,6 +36,14 @@ pub enum Rejection {
         /// Seconds after which trying again may help.
         retry_after: u32,
     },
+    /// The body of a request that the gate answers cannot be read, or lacks what is asked for.
+    InvalidInput(Message),
+    /// Name and password do not let anybody in.
+    LoginRefused(Message),
+    /// The credential, or its owner, is not in a state for what was asked.
+    NotPossible(Message),
+    /// The change cannot be recorded, so it is not made.
+    AuditUnavailable,
     /// The body is longer than the limit.
     BodyTooLarge,
     /// The client stopped sending its body.
@@ -76,9 +86,13 @@ impl Rejection {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::SessionExpired | Self::HttpsRequired => 400,
+            Self::Malformed(_)
+            | Self::SessionExpired
+            | Self::HttpsRequired
+            | Self::InvalidInput(_)
+            | Self::NotPossible(_) => 400,
             Self::Oauth(problem) => problem.status(),
-            Self::ResourceDenied { .. } => 401,
+            Self::ResourceDenied { .. } | Self::LoginRefused(_) => 401,
             Self::NoRoute => 404,
             Self::BodyStalled => 408,
             Self::BodyTooLarge => 413,
@@ -86,6 +100,7 @@ impl Rejection {
             Self::StoreUnavailable
             | Self::NonceStoreUnavailable
             | Self::FormBudgetExhausted
+            | Self::AuditUnavailable
             | Self::PasswordsBusy { .. } => 503,
             Self::UpstreamUnavailable => 502,
             Self::UpstreamTimeout => 504,
@@ -104,6 +119,10 @@ impl Rejection {
             Self::HttpsRequired => "https_required",
             Self::TooManyLogins { .. } => "too_many_logins",
             Self::PasswordsBusy { .. } => "passwords_busy",
+            Self::InvalidInput(_) => "invalid_input",
+            Self::LoginRefused(_) => "login_refused",
+            Self::NotPossible(_) => "not_possible",
+            Self::AuditUnavailable => "audit_unavailable",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyStalled => "body_stalled",
             Self::StoreUnavailable => "store_unavailable",
@@ -137,9 +156,14 @@ impl Rejection {
                 | Malformation::DisguisedRoute => true,
                 Malformation::Framing | Malformation::Host | Malformation::Target => false,
             },
-            Self::BodyTooLarge | Self::BodyStalled | Self::UpstreamUnavailable | Self::UpstreamTimeout => {
-                false
-            }
+            Self::InvalidInput(_)
+            | Self::LoginRefused(_)
+            | Self::NotPossible(_)
+            | Self::AuditUnavailable
+            | Self::BodyTooLarge
+            | Self::BodyStalled
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout => false,
         }
     }
 
@@ -148,7 +172,7 @@ impl Rejection {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::StoreUnavailable | Self::FormBudgetExhausted => Some(1),
-            Self::NonceStoreUnavailable => Some(30),
+            Self::NonceStoreUnavailable | Self::AuditUnavailable => Some(30),
             Self::TooManyLogins { retry_after } | Self::PasswordsBusy { retry_after } => Some(*retry_after),
             Self::Malformed(_)
             | Self::Oauth(_)
@@ -156,6 +180,9 @@ impl Rejection {
             | Self::ResourceDenied { .. }
             | Self::NoRoute
             | Self::HttpsRequired
+            | Self::InvalidInput(_)
+            | Self::LoginRefused(_)
+            | Self::NotPossible(_)
             | Self::BodyTooLarge
             | Self::BodyStalled
             | Self::UpstreamUnavailable
@@ -182,6 +209,12 @@ impl Rejection {
             }
             Self::PasswordsBusy { .. } => {
                 Message::plain("Too many sign-ins are under way. Please try again later.")
+            }
+            Self::InvalidInput(message) | Self::LoginRefused(message) | Self::NotPossible(message) => {
+                message.clone()
+            }
+            Self::AuditUnavailable => {
+                Message::plain("The change cannot be recorded right now. Please try again later.")
             }
             Self::BodyTooLarge => Message::plain("The request body is too large."),
             Self::BodyStalled => Message::plain("The request body did not arrive in time."),
@@ -231,9 +264,20 @@ pub enum Parameters {
     Named(&'static str, String),
     /// `%1`: rendered as a list with one item.
     Positional(String),
+    /// `%1`, put into the text, which is what Magento does where it knows no more than the text (`Webapi\Exception`).
+    Rendered(String),
 }
 
 impl Message {
+    /// The text as it is read, with the placeholder replaced where Magento replaces it.
+    #[must_use]
+    pub fn rendered_text(&self) -> Cow<'static, str> {
+        match &self.parameters {
+            Parameters::Rendered(value) => Cow::Owned(self.text.replace("%1", value)),
+            Parameters::None | Parameters::Named(..) | Parameters::Positional(_) => Cow::Borrowed(self.text),
+        }
+    }
+
     /// A message without parameters.
     #[must_use]
     pub const fn plain(text: &'static str) -> Self {

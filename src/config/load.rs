@@ -23,6 +23,7 @@ use super::{
     scope::Scope,
     sessions::Sessions,
     store::Store,
+    tokens::Tokens,
     upstream::{Credentials, Upstream},
     version::MagentoVersion,
 };
@@ -59,6 +60,8 @@ pub struct Config {
     pub headers: Headers,
     /// Bounds of collected forms.
     pub forms: Forms,
+    /// How tokens are issued.
+    pub tokens: Tokens,
     /// What is logged.
     pub log: Log,
     settings: Vec<Setting>,
@@ -151,6 +154,8 @@ impl Config {
             acl,
             headers,
             forms,
+            tokens,
+            compat,
             log,
         } = raw;
         let replies = noted.take("replies", replies, Replies::Magento);
@@ -168,9 +173,9 @@ impl Config {
         let acl = Acl::parse(acl, scope.authenticate, noted);
         let headers = Headers::parse(headers, noted);
         let forms = Forms::parse(forms, noted);
+        let tokens = Tokens::parse(tokens, compat, credentials, noted);
         let log = Log::parse(log, noted);
-        check_proof(upstream.as_ref(), &headers, noted);
-        check_shadow(acl.as_ref(), credentials, noted);
+        check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
         let (settings, warnings) = report.close()?;
         let (Some(upstream), Some(store), Some(magento), Some(acl)) = (upstream, store, magento, acl) else {
@@ -191,6 +196,7 @@ impl Config {
             acl,
             headers,
             forms,
+            tokens,
             log,
             settings,
             warnings,
@@ -202,6 +208,17 @@ impl Config {
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// What no section can see alone.
+fn check_together(
+    (upstream, acl): (Option<&Upstream>, Option<&Acl>),
+    headers: &Headers,
+    credentials: Credentials,
+    report: &mut Report,
+) {
+    check_proof(upstream, headers, report);
+    check_shadow(acl, credentials, report);
 }
 
 /// There is nothing to compare with where the upstream sees no credentials.

@@ -36,6 +36,7 @@ mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod upstream;
 mod version;
 
@@ -59,5 +60,6 @@ pub use report::Setting;
 pub use scope::{Authenticate, Scope};
 pub use sessions::{SessionStorage, Sessions};
 pub use store::{Database, Store};
+pub use tokens::{AddressRate, Issuer, Tokens};
 pub use upstream::{Credentials, Proof, Upstream};
 pub use version::MagentoVersion;

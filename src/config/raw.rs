@@ -19,6 +19,7 @@ use super::{
     replies::Replies,
     scope::Authenticate,
     sessions::HandlerWord,
+    tokens::Issuer,
     upstream::Credentials,
     version::MagentoVersion,
 };
@@ -44,6 +45,8 @@ pub(super) struct Raw {
     pub(super) acl: RawAcl,
     pub(super) headers: RawHeaders,
     pub(super) forms: RawForms,
+    pub(super) tokens: RawTokens,
+    pub(super) compat: RawCompat,
     pub(super) log: RawLog,
 }
 
@@ -191,6 +194,27 @@ pub(super) struct RawHeaders {
 pub(super) struct RawForms {
     pub(super) max: Lenient<ByteSize>,
     pub(super) budget: Lenient<ByteSize>,
+}
+
+/// `[tokens]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTokens {
+    pub(super) issuer: Lenient<Issuer>,
+    pub(super) two_factor: Lenient<bool>,
+    pub(super) password_workers: Lenient<usize>,
+    pub(super) password_queue: Lenient<usize>,
+    pub(super) password_wait: Lenient<Duration>,
+    pub(super) rehash_on_login: Lenient<bool>,
+    pub(super) address_rate: Lenient<usize>,
+    pub(super) address_burst: Lenient<usize>,
+}
+
+/// `[compat]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawCompat {
+    pub(super) query_credentials: Lenient<bool>,
 }
 
 /// `[log]` as written.

@@ -282,22 +282,22 @@ impl fmt::Debug for OwnRequest {
     }
 }
 
-/// An answer of the gate's own.
+/// An answer of the gate's own. A refusal in the words of Magento's REST is a [`Rejection`] instead.
 #[derive(Debug)]
 pub struct OwnAnswer {
     /// The answer.
     pub response: Response<Bytes>,
-    /// The class of the refusal, if it is one; one of a closed set of words.
+    /// The class of the refusal, if it is one in a form of its own; one of a closed set of words.
     pub refused: Option<&'static str>,
 }
 
 /// Whoever answers the gate's own endpoints. The futures wait for whatever they wait for elsewhere, never on the worker.
 pub trait Endpoints: Send + Sync + fmt::Debug {
     /// Answers an endpoint.
-    fn answer(&self, request: OwnRequest) -> BoxFuture<'static, OwnAnswer>;
+    fn answer(&self, request: OwnRequest) -> BoxFuture<'static, Result<OwnAnswer, Rejection>>;
 
-    /// Looks at a login that the upstream will answer: `Some` where it must not even be asked.
-    fn screen(&self, request: OwnRequest) -> BoxFuture<'static, Option<OwnAnswer>>;
+    /// Looks at a login that the upstream will answer, and refuses it where the upstream need not even be asked.
+    fn screen(&self, request: OwnRequest) -> BoxFuture<'static, Result<(), Rejection>>;
 }
 
 #[cfg(test)]

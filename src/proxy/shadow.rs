@@ -55,6 +55,7 @@ impl ShadowVerdict {
             Rejection::StoreUnavailable
             | Rejection::NonceStoreUnavailable
             | Rejection::FormBudgetExhausted
+            | Rejection::AuditUnavailable
             | Rejection::PasswordsBusy { .. } => Self::Unknown,
             Rejection::Malformed(_)
             | Rejection::Oauth(_)
@@ -63,6 +64,9 @@ impl ShadowVerdict {
             | Rejection::NoRoute
             | Rejection::HttpsRequired
             | Rejection::TooManyLogins { .. }
+            | Rejection::InvalidInput(_)
+            | Rejection::LoginRefused(_)
+            | Rejection::NotPossible(_)
             | Rejection::BodyTooLarge
             | Rejection::BodyStalled
             | Rejection::UpstreamUnavailable

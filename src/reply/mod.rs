@@ -9,6 +9,8 @@ mod render;
 
 pub use accept::Format;
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -16,6 +18,9 @@ use http::{
 };
 
 use crate::auth::rejection::Rejection;
+
+const JSON: &str = "application/json; charset=utf-8";
+const XML: &str = "application/xml; charset=utf-8";
 
 /// How refusals are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,10 +67,39 @@ impl Refusals {
     }
 }
 
+/// A value that Magento's REST answers with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A text; it may be a token.
+    Text(&'a str),
+    /// `true`.
+    True,
+}
+
+/// Not what it says: it may be a token.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Value")
+    }
+}
+
+/// A successful answer, as Magento writes it (`MAGENTO_AUTH` section 6.3); nobody may keep it.
+#[must_use]
+pub fn answer(value: Value<'_>, accept: Option<&HeaderValue>) -> Response<Bytes> {
+    let (content_type, body) = match Format::negotiate(accept.map(HeaderValue::as_bytes)) {
+        Format::Json => (JSON, render::json_value(value)),
+        Format::Xml => (XML, render::xml_value(value)),
+    };
+    let mut response = Response::new(Bytes::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 fn magento(rejection: &Rejection, accept: Option<&HeaderValue>) -> (&'static str, String) {
     match Format::negotiate(accept.map(HeaderValue::as_bytes)) {
-        Format::Json => ("application/json; charset=utf-8", render::json(&rejection.message())),
-        Format::Xml => ("application/xml; charset=utf-8", render::xml(&rejection.message())),
+        Format::Json => (JSON, render::json(&rejection.message())),
+        Format::Xml => (XML, render::xml(&rejection.message())),
     }
 }
 
@@ -99,6 +133,22 @@ mod tests {
         let response = refusal(&Rejection::StoreUnavailable, None, Style::Magento);
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn a_value_is_written_as_magento_writes_it() {
+        let xml = HeaderValue::from_static("application/xml");
+        for (value, accept, kind, body) in [
+            (Value::Text("a/b"), None, JSON, r#""a\/b""#),
+            (Value::True, None, JSON, "true"),
+            (Value::Text("a<b"), Some(&xml), XML, "<?xml version=\"1.0\"?>\n<response>a&lt;b</response>\n"),
+            (Value::True, Some(&xml), XML, "<?xml version=\"1.0\"?>\n<response>true</response>\n"),
+        ] {
+            let response = answer(value, accept);
+            assert_eq!(response.headers()[CONTENT_TYPE], kind);
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            assert_eq!(response.body(), body);
+        }
     }
 
     #[test]

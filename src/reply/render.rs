@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::Value;
 use crate::auth::rejection::{Message, Parameters, Rejection};
 
 /// Magento's JSON error body.
@@ -22,10 +23,33 @@ pub(super) fn xml(message: &Message) -> String {
     out
 }
 
+/// A value alone, in JSON.
+pub(super) fn json_value(value: Value<'_>) -> String {
+    match value {
+        Value::True => "true".to_owned(),
+        Value::Text(text) => {
+            let mut out = String::with_capacity(text.len() + 2);
+            json_string(&mut out, text);
+            out
+        }
+    }
+}
+
+/// A value alone, in XML.
+pub(super) fn xml_value(value: Value<'_>) -> String {
+    let text = match value {
+        Value::True => "true",
+        Value::Text(text) => text,
+    };
+    let mut out = String::from("<?xml version=\"1.0\"?>\n");
+    xml_leaf(&mut out, "response", text, 0);
+    out
+}
+
 /// An RFC 9457 problem document.
 pub(super) fn problem(rejection: &Rejection) -> String {
     let mut out = String::from("{\"type\":\"about:blank\",\"title\":");
-    json_string(&mut out, rejection.message().text);
+    json_string(&mut out, &rejection.message().rendered_text());
     let _ = write!(out, ",\"status\":{},\"reason\":", rejection.status());
     json_string(&mut out, rejection.reason());
     out.push('}');
@@ -35,7 +59,7 @@ pub(super) fn problem(rejection: &Rejection) -> String {
 /// Members in Magento's order: `message`, `errors`, `parameters`.
 fn json_object(out: &mut String, message: &Message) {
     out.push_str("{\"message\":");
-    json_string(out, message.text);
+    json_string(out, &message.rendered_text());
     if !message.errors.is_empty() {
         out.push_str(",\"errors\":[");
         for (index, error) in message.errors.iter().enumerate() {
@@ -47,7 +71,7 @@ fn json_object(out: &mut String, message: &Message) {
         out.push(']');
     }
     match &message.parameters {
-        Parameters::None => {}
+        Parameters::None | Parameters::Rendered(_) => {}
         Parameters::Named(name, value) => {
             let _ = write!(out, ",\"parameters\":{{\"{name}\":");
             json_string(out, value);
@@ -86,7 +110,7 @@ fn json_string(out: &mut String, text: &str) {
 }
 
 fn xml_members(out: &mut String, message: &Message, depth: usize) {
-    xml_leaf(out, "message", message.text, depth);
+    xml_leaf(out, "message", &message.rendered_text(), depth);
     if !message.errors.is_empty() {
         xml_node(out, "errors", depth, |out| {
             for error in &message.errors {
@@ -95,7 +119,7 @@ fn xml_members(out: &mut String, message: &Message, depth: usize) {
         });
     }
     match &message.parameters {
-        Parameters::None => {}
+        Parameters::None | Parameters::Rendered(_) => {}
         Parameters::Named(name, value) => {
             xml_node(out, "parameters", depth, |out| xml_leaf(out, name, value, depth + 1));
         }

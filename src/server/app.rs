@@ -27,6 +27,7 @@ use crate::{
         pipeline::Pipeline,
         reserved::{BadPrefix, HeaderNames},
     },
+    service::audit::Audit,
     store::{
         cache::FactCache,
         facts::Facts,
@@ -95,7 +96,7 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
-        let endpoints = endpoints::endpoints(&config, &facts, &names);
+        let endpoints = endpoints::endpoints(&config, Audit::off(), (&facts, &reference, &metrics, &clock))?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),

@@ -1,58 +1,185 @@
-//! The gate's own endpoints: which they are, and who answers them.
+//! The gate's own endpoints: which they are, how often an address may use them, and who answers.
+//!
+//! Answers are made on the runtime of the store. A client that goes away does not stop one that is being made: what a
+//! service began it ends.
 
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{
+    HeaderName,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use tokio::runtime::Handle;
 
-use super::wire;
 use crate::{
-    auth::rejection::Rejection,
-    config::Config,
+    auth::{crypt_keys::CryptKeys, identity::UserContext, rejection::Rejection, secret::Secret},
+    clock::Clock,
+    config::{self, Config},
+    metrics::Metrics,
     proxy::{
-        limit::LimitRules,
-        own::{Endpoints, OwnAnswer, OwnEndpoint, OwnRequest, OwnRules},
-        reserved::HeaderNames,
+        address_limit::AddressLimit,
+        limit::{LimitRules, LoginRules},
+        own::{Endpoints, OwnAnswer, OwnCall, OwnEndpoint, OwnRequest, OwnRules},
+        peer::TrustedProxies,
     },
-    reply::Refusals,
-    store::facts::Facts,
+    server::BuildError,
+    service::{
+        Issuer, LoginDesk, Origin, TokenSettings,
+        admin_token::AdminTokenService,
+        audit::Audit,
+        customer_token::{CustomerTokenService, login_website},
+        passwords::{PasswordPool, PasswordSettings},
+    },
+    store::{facts::Facts, logins::LoginKind, reference::ReferenceTables},
+    token::{TokenEndpoints, TokenRequest},
 };
 
-/// Which endpoints are answered here.
-pub(super) fn own(_config: &Config) -> OwnRules {
-    let answered: [OwnEndpoint; 0] = [];
-    OwnRules::answering(answered)
+/// Which endpoints are answered here. Where admins need a second factor, only the upstream can let them in.
+pub(super) fn own(config: &Config) -> OwnRules {
+    let is_issuer = match config.tokens.issuer {
+        config::Issuer::Jwt | config::Issuer::Opaque => true,
+        config::Issuer::Upstream => false,
+    };
+    let admin = (is_issuer && !config.tokens.two_factor).then_some(OwnEndpoint::AdminToken);
+    let customer = is_issuer.then_some([OwnEndpoint::CustomerToken, OwnEndpoint::RevokeCustomerToken]);
+    OwnRules::answering(admin.into_iter().chain(customer.into_iter().flatten()))
 }
 
 /// How long bodies may be, and how often an address may sign in.
-pub(super) const fn limit(config: &Config) -> LimitRules {
-    LimitRules { max_body: config.listen.max_body, logins: None }
+pub(super) fn limit(config: &Config) -> LimitRules {
+    let logins = config.tokens.address_limit.map(|rate| LoginRules {
+        limit: Arc::new(AddressLimit::new(rate.per_minute, rate.burst)),
+        trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
+    });
+    LimitRules { max_body: config.listen.max_body, logins }
 }
 
-/// Whoever answers.
-pub(super) fn endpoints(config: &Config, _facts: &Facts, names: &HeaderNames) -> Arc<dyn Endpoints> {
-    Arc::new(OwnEndpoints { refusals: wire::refusals(config, names) })
+/// Whoever answers, on the current runtime.
+pub(super) fn endpoints(
+    config: &Config,
+    audit: Audit,
+    (facts, reference, metrics, clock): (&Facts, &Arc<ReferenceTables>, &Arc<Metrics>, &Clock),
+) -> Result<Arc<dyn Endpoints>, BuildError> {
+    let tokens = &config.tokens;
+    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
+    let crypt_key = Secret::new(keys.newest().configured().expose().as_bytes().to_vec());
+    let settings = PasswordSettings {
+        workers: tokens.password_workers.unwrap_or_else(|| PasswordSettings::default().workers),
+        queue: tokens.password_queue,
+        max_wait: tokens.password_wait,
+    };
+    let runtime = Handle::current();
+    let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone(), runtime.clone());
+    let issuer = match tokens.issuer {
+        config::Issuer::Jwt | config::Issuer::Upstream => Issuer::Jwt,
+        config::Issuer::Opaque => Issuer::Opaque,
+    };
+    let settings = TokenSettings { issuer, rehashes: tokens.rehash_on_login };
+    let desk = LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings);
+    let tokens = TokenEndpoints {
+        admins: AdminTokenService::new(desk.clone()),
+        customers: CustomerTokenService::new(desk),
+        facts: facts.clone(),
+        reads_query: tokens.query_credentials,
+    };
+    Ok(Arc::new(OwnEndpoints(Arc::new(Answering { tokens, reference: Arc::clone(reference) }), runtime)))
 }
 
-/// Hands own requests to the services behind them.
+/// Hands own requests over to the runtime on which they are answered.
 #[derive(Debug)]
-struct OwnEndpoints {
-    refusals: Refusals,
+struct OwnEndpoints(Arc<Answering>, Handle);
+
+#[derive(Debug)]
+struct Answering {
+    tokens: TokenEndpoints,
+    reference: Arc<ReferenceTables>,
 }
 
 impl Endpoints for OwnEndpoints {
-    fn answer(&self, request: OwnRequest) -> BoxFuture<'static, OwnAnswer> {
-        let rejection = match request.call.endpoint() {
-            OwnEndpoint::AdminToken
-            | OwnEndpoint::CustomerToken
-            | OwnEndpoint::RevokeCustomerToken
-            | OwnEndpoint::RequestToken
-            | OwnEndpoint::AccessToken => Rejection::NoRoute,
-        };
-        let response = self.refusals.refuse(&rejection, None);
-        std::future::ready(OwnAnswer { response, refused: Some(rejection.reason()) }).boxed()
+    fn answer(&self, request: OwnRequest) -> BoxFuture<'static, Result<OwnAnswer, Rejection>> {
+        let answering = Arc::clone(&self.0);
+        self.elsewhere(async move { answering.answer(request).await })
     }
 
-    fn screen(&self, _request: OwnRequest) -> BoxFuture<'static, Option<OwnAnswer>> {
-        std::future::ready(None).boxed()
+    fn screen(&self, request: OwnRequest) -> BoxFuture<'static, Result<(), Rejection>> {
+        let answering = Arc::clone(&self.0);
+        self.elsewhere(async move { answering.screen(request).await })
     }
+}
+
+impl OwnEndpoints {
+    fn elsewhere<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Rejection>> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Rejection>> {
+        let task = self.1.spawn(work);
+        async move {
+            task.await.unwrap_or_else(|error| {
+                tracing::error!(error = %error, "answering an endpoint broke");
+                Err(Rejection::StoreUnavailable)
+            })
+        }
+        .boxed()
+    }
+}
+
+impl Answering {
+    async fn answer(&self, request: OwnRequest) -> Result<OwnAnswer, Rejection> {
+        let (call, request) = read(request);
+        let response = match call.endpoint() {
+            OwnEndpoint::AdminToken => self.tokens.admin_token(&request).await?,
+            OwnEndpoint::CustomerToken => {
+                let website_id = self.website(&call)?;
+                self.tokens.customer_token(&request, website_id).await?
+            }
+            OwnEndpoint::RevokeCustomerToken => {
+                self.tokens.revoke_customer_token(&request, call.caller()).await?
+            }
+            // Not answered here: no rules make them own.
+            OwnEndpoint::RequestToken | OwnEndpoint::AccessToken => return Err(Rejection::NoRoute),
+        };
+        Ok(OwnAnswer { response, refused: None })
+    }
+
+    async fn screen(&self, request: OwnRequest) -> Result<(), Rejection> {
+        let (call, request) = read(request);
+        let kind = match call.endpoint() {
+            OwnEndpoint::AdminToken => LoginKind::Admin,
+            OwnEndpoint::CustomerToken => LoginKind::Customer,
+            OwnEndpoint::RevokeCustomerToken | OwnEndpoint::RequestToken | OwnEndpoint::AccessToken => {
+                return Ok(());
+            }
+        };
+        self.tokens.screen(&request, kind).await
+    }
+
+    /// The website whose customers sign in where this was asked.
+    fn website(&self, call: &OwnCall) -> Result<Option<u16>, Rejection> {
+        let reference = self.reference.current();
+        let known = reference.as_deref().ok_or(Rejection::StoreUnavailable)?;
+        Ok(login_website(&known.scope, call.store()))
+    }
+}
+
+/// What the token endpoints read of a request.
+fn read(request: OwnRequest) -> (OwnCall, TokenRequest) {
+    let OwnRequest { call, head, body, client, request_id, now } = request;
+    let header = |name: HeaderName| head.headers.get(name).cloned();
+    let origin = Origin { actor: actor(call.caller()), client: Some(client), request_id: Some(request_id) };
+    let request = TokenRequest {
+        content_type: header(CONTENT_TYPE),
+        accept: header(ACCEPT),
+        query: head.uri.query().map(str::to_owned),
+        body,
+        origin,
+        now,
+    };
+    (call, request)
+}
+
+/// Who asks, in the audit's words.
+fn actor(caller: Option<&UserContext>) -> String {
+    let known = caller.and_then(|caller| Some((caller.user_type(), caller.user_id()?)));
+    known.map_or_else(|| "guest".to_owned(), |(user_type, id)| format!("{}:{id}", user_type.as_str()))
 }

@@ -37,8 +37,11 @@ impl App {
         let nonces = NoncePeek::new(wire::nonces(config));
         let refusals = wire::workers(config, &names).replies;
         let nonce_use = NonceUse::Peek(nonces.clone());
+        let mut pipeline = wire::pipeline(config, (files.routes, names), &facts, (reference, nonce_use));
+        // Explaining is no attempt to sign in.
+        pipeline.limit.logins = None;
         Ok(Explainer {
-            pipeline: wire::pipeline(config, (files.routes, names), &facts, (reference, nonce_use)),
+            pipeline,
             nonces,
             refusals,
             trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),

@@ -15,7 +15,6 @@ use super::{
     body::{Answer, Fate, Outgoing, Relay, Trail},
     connection::Client,
     form::{Form, FormBudget, refused},
-    own::Watched,
     pool::{ConnectError, Held},
     report::Report,
     scan::Scan,
@@ -108,10 +107,7 @@ impl Inbound<'_> {
             Outcome::Own(call) => return self.answer(call, head, body, report).await,
             Outcome::Forward(forward) => forward,
         };
-        let aftermath = match self.watch(watch, &head, &mut body, report).await? {
-            Watched::Answered(answer) => return Ok(*answer),
-            Watched::Forward(aftermath) => aftermath,
-        };
+        let aftermath = self.watch(watch, &head, &mut body, report).await?;
 
         let upgrades = upgrade::is_websocket(&head).then(|| head.extensions.clone());
         let mut head = worker.shared.forward.request(head, edits, peer);

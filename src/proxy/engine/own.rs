@@ -33,14 +33,6 @@ pub(super) enum Aftermath {
     RevokedIf(Sighting, Subject),
 }
 
-/// How a watched request goes on.
-pub(super) enum Watched {
-    /// To the upstream.
-    Forward(Aftermath),
-    /// It was answered.
-    Answered(Box<Response<Content>>),
-}
-
 impl Inbound<'_> {
     /// Answers an own endpoint.
     pub(super) async fn answer(
@@ -51,8 +43,14 @@ impl Inbound<'_> {
         report: &mut Report,
     ) -> Result<Response<Content>, Rejection> {
         let request = self.own_request(call, head, &mut body, report).await?;
-        let answer = self.client.worker.shared.endpoints.answer(request).await;
-        Ok(self.content(answer, report))
+        let shared = &self.client.worker.shared;
+        let OwnAnswer { mut response, refused } = shared.endpoints.answer(request).await?;
+        if let Some(reason) = refused {
+            report.refused_as(reason);
+            let name = shared.settings.replies.header.clone();
+            response.headers_mut().insert(name, HeaderValue::from_static(reason));
+        }
+        Ok(response.map(Content::Own))
     }
 
     /// Does what has to be done before a request goes upstream.
@@ -61,27 +59,22 @@ impl Inbound<'_> {
         watch: Watch,
         head: &Parts,
         body: &mut Body,
-        report: &mut Report,
-    ) -> Result<Watched, Rejection> {
+        report: &Report,
+    ) -> Result<Aftermath, Rejection> {
         match watch {
-            Watch::Nothing => Ok(Watched::Forward(Aftermath::Nothing)),
-            Watch::Revocation(subject) => {
-                Ok(Watched::Forward(subject.map_or(Aftermath::Nothing, Aftermath::Revoked)))
-            }
+            Watch::Nothing => Ok(Aftermath::Nothing),
+            Watch::Revocation(subject) => Ok(subject.map_or(Aftermath::Nothing, Aftermath::Revoked)),
             Watch::Mutations(charge, subject) => {
                 let scan = Scan::new(charge);
                 let sighting = scan.sighting();
                 body.scan(scan).await?;
                 let revoked = subject.map(|subject| Aftermath::RevokedIf(sighting, subject));
-                Ok(Watched::Forward(revoked.unwrap_or(Aftermath::Nothing)))
+                Ok(revoked.unwrap_or(Aftermath::Nothing))
             }
             Watch::Login(call) => {
                 let request = self.own_request(call, head.clone(), body, report).await?;
-                let answer = self.client.worker.shared.endpoints.screen(request).await;
-                Ok(match answer {
-                    Some(answer) => Watched::Answered(Box::new(self.content(answer, report))),
-                    None => Watched::Forward(Aftermath::Nothing),
-                })
+                self.client.worker.shared.endpoints.screen(request).await?;
+                Ok(Aftermath::Nothing)
             }
         }
     }
@@ -110,15 +103,5 @@ impl Inbound<'_> {
         let client = self.client.peer.client(&head.headers, &shared.settings.trusted_proxies);
         let request_id = report.request_id.to_str().unwrap_or_default().to_owned();
         Ok(OwnRequest { call, head, body, client, request_id, now: self.now })
-    }
-
-    fn content(&self, answer: OwnAnswer, report: &mut Report) -> Response<Content> {
-        let OwnAnswer { mut response, refused } = answer;
-        if let Some(reason) = refused {
-            report.refused_as(reason);
-            let name = self.client.worker.shared.settings.replies.header.clone();
-            response.headers_mut().insert(name, HeaderValue::from_static(reason));
-        }
-        response.map(Content::Own)
     }
 }
