@@ -12,6 +12,7 @@ use super::{
     forms::Forms,
     gather::{Gathered, file_text, folder_of},
     headers::Headers,
+    integrations::Integrations,
     listen::Listen,
     log::Log,
     magento::Magento,
@@ -56,6 +57,8 @@ pub struct Config {
     pub scope: Scope,
     /// How permissions are checked.
     pub acl: Acl,
+    /// Which integrations are declared.
+    pub integrations: Integrations,
     /// Names for the upstream.
     pub headers: Headers,
     /// Bounds of collected forms.
@@ -152,6 +155,7 @@ impl Config {
             sessions,
             scope,
             acl,
+            integrations,
             headers,
             forms,
             tokens,
@@ -171,6 +175,7 @@ impl Config {
         let sessions = Sessions::parse(sessions, noted);
         let scope = Scope::parse(scope, noted);
         let acl = Acl::parse(acl, scope.authenticate, noted);
+        let integrations = Integrations::parse(integrations, noted);
         let headers = Headers::parse(headers, noted);
         let forms = Forms::parse(forms, noted);
         let tokens = Tokens::parse(tokens, compat, credentials, noted);
@@ -194,6 +199,7 @@ impl Config {
             sessions,
             scope,
             acl,
+            integrations,
             headers,
             forms,
             tokens,

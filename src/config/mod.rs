@@ -10,11 +10,13 @@
 
 mod acl;
 mod cache;
+mod declaration;
 mod env_php;
 mod finding;
 mod forms;
 mod gather;
 mod headers;
+mod integrations;
 mod jwt;
 mod keys;
 mod kinds;
@@ -42,10 +44,12 @@ mod version;
 
 pub use acl::{Acl, AclFiles, AclMode, Anonymous, Unmatched};
 pub use cache::Cache;
+pub use declaration::{Declaration, DeclaredResources};
 pub use finding::{ConfigErrors, Finding, Source};
 pub use forms::Forms;
 pub(crate) use gather::read_bounded;
 pub use headers::Headers;
+pub use integrations::Integrations;
 pub(crate) use keys::edits;
 pub use listen::Listen;
 pub use load::{Config, environment};
