@@ -17,9 +17,9 @@
 mod support;
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -30,6 +30,10 @@ use portcullis::{
         jwt::{Claims, JwtAlgorithm, JwtVerifier},
     },
     clock::Clock,
+    config::Config,
+    server::integration_service,
+    service::{Origin, audit::Audit, authorization::Grants, integration::NewIntegration},
+    store::records::SetupType,
 };
 use serde_json::{Value, json};
 use support::{
@@ -159,6 +163,60 @@ fn pymagento_with_an_integration_token_needs_the_setting() {
         .start();
     let lines = PYMAGENTO.run(&gate, &[token, revoked]);
     PYMAGENTO.assert_served(&lines, &BEARER_STEPS, &upstream, &integration("bearer"));
+}
+
+/// Third parties that know of Magento's handshake what its documentation says: they get the post to their callback, fetch
+/// their token in three legs, and call the API with it.
+#[test]
+#[ignore = "needs real clients; run tests/all"]
+fn third_parties_fetch_their_token_through_the_handshake() {
+    const NODE_OAUTH: Client =
+        Client { name: "oauth", script: "third_party.js", module: "oauth", ..MAGENTO_API_REST };
+    const PYTHON: Client = Client { script: "third_party.py", ..REQUESTS_OAUTHLIB };
+    let settings =
+        "allow_http = true\nallow_networks = [\"127.0.0.1\"]\nstore_base_url = \"http://shop.example/\"";
+    for client in [PYTHON, NODE_OAUTH] {
+        let upstream = Upstream::answering(answer);
+        let setup = || Setup::before(upstream.address).on_system_time().with("handshake", settings);
+        let gate = setup().start();
+        let config = Config::from_toml(&setup().toml(), &gate.folder).unwrap();
+        client.assert_installed();
+        let mut command = client.interpreter();
+        command.arg(format!("{ROOT}/tests/clients/{}", client.script));
+        command.env("GATE", format!("http://{}", gate.proxy));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let port = lines.next().unwrap().strip_prefix("listening ").unwrap().to_owned();
+        activate(&config, client.name, &format!("http://127.0.0.1:{port}/callback"));
+        let seen: Vec<String> = lines.collect();
+        assert!(child.wait().unwrap().success(), "{}: {seen:?}", client.name);
+        assert_eq!(seen, ["request 200", "again 401", "access 200", "call 200"], "{}", client.name);
+        let forwarded = upstream.take();
+        let last = forwarded.last().unwrap();
+        assert_eq!(last.all("x-auth-integration-name"), [client.name]);
+        assert_eq!(last.all("x-auth-method"), ["oauth1"]);
+        let status = format!("SELECT status FROM integration WHERE name = '{}'", client.name);
+        assert_eq!(gate.rows(&status), [["1"]]);
+    }
+}
+
+/// Makes an integration and activates it, as a command beside the gate does.
+fn activate(config: &Config, name: &str, endpoint: &str) {
+    let new = NewIntegration {
+        name: name.to_owned(),
+        email: String::new(),
+        endpoint: Some(endpoint.to_owned()),
+        identity_link_url: Some("https://app.example/login".to_owned()),
+        setup_type: SetupType::Manual,
+        grants: Grants::Resources(vec!["Magento_Backend::store".to_owned()]),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let service = integration_service(config, Audit::off(), Clock::system()).await.unwrap();
+        let origin = Origin::local("test");
+        let made = service.create(&new, &origin).await.unwrap();
+        service.activate(made.id, &origin).await.unwrap();
+    });
 }
 
 /// A gate before a shop with one product.

@@ -44,6 +44,8 @@ pub enum Rejection {
     NotPossible(Message),
     /// The change cannot be recorded, so it is not made.
     AuditUnavailable,
+    /// A token issued by these settings would not be accepted.
+    IssuerMisconfigured,
     /// The body is longer than the limit.
     BodyTooLarge,
     /// The client stopped sending its body.
@@ -101,6 +103,7 @@ impl Rejection {
             | Self::NonceStoreUnavailable
             | Self::FormBudgetExhausted
             | Self::AuditUnavailable
+            | Self::IssuerMisconfigured
             | Self::PasswordsBusy { .. } => 503,
             Self::UpstreamUnavailable => 502,
             Self::UpstreamTimeout => 504,
@@ -123,6 +126,7 @@ impl Rejection {
             Self::LoginRefused(_) => "login_refused",
             Self::NotPossible(_) => "not_possible",
             Self::AuditUnavailable => "audit_unavailable",
+            Self::IssuerMisconfigured => "issuer_misconfigured",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyStalled => "body_stalled",
             Self::StoreUnavailable => "store_unavailable",
@@ -160,6 +164,7 @@ impl Rejection {
             | Self::LoginRefused(_)
             | Self::NotPossible(_)
             | Self::AuditUnavailable
+            | Self::IssuerMisconfigured
             | Self::BodyTooLarge
             | Self::BodyStalled
             | Self::UpstreamUnavailable
@@ -172,7 +177,7 @@ impl Rejection {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::StoreUnavailable | Self::FormBudgetExhausted => Some(1),
-            Self::NonceStoreUnavailable | Self::AuditUnavailable => Some(30),
+            Self::NonceStoreUnavailable | Self::AuditUnavailable | Self::IssuerMisconfigured => Some(30),
             Self::TooManyLogins { retry_after } | Self::PasswordsBusy { retry_after } => Some(*retry_after),
             Self::Malformed(_)
             | Self::Oauth(_)
@@ -213,6 +218,7 @@ impl Rejection {
             Self::InvalidInput(message) | Self::LoginRefused(message) | Self::NotPossible(message) => {
                 message.clone()
             }
+            Self::IssuerMisconfigured => Message::plain("Tokens cannot be issued right now."),
             Self::AuditUnavailable => {
                 Message::plain("The change cannot be recorded right now. Please try again later.")
             }

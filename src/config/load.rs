@@ -11,6 +11,7 @@ use super::{
     finding::{ConfigErrors, Finding, Source},
     forms::Forms,
     gather::{Gathered, file_text, folder_of},
+    handshake::Handshake,
     headers::Headers,
     integrations::Integrations,
     listen::Listen,
@@ -65,6 +66,8 @@ pub struct Config {
     pub forms: Forms,
     /// How tokens are issued.
     pub tokens: Tokens,
+    /// How integrations get their tokens.
+    pub handshake: Handshake,
     /// What is logged.
     pub log: Log,
     settings: Vec<Setting>,
@@ -160,6 +163,7 @@ impl Config {
             forms,
             tokens,
             compat,
+            handshake,
             log,
         } = raw;
         let replies = noted.take("replies", replies, Replies::Magento);
@@ -179,6 +183,7 @@ impl Config {
         let headers = Headers::parse(headers, noted);
         let forms = Forms::parse(forms, noted);
         let tokens = Tokens::parse(tokens, compat, credentials, noted);
+        let handshake = Handshake::parse(handshake, (credentials, oauth.origin.as_ref()), noted);
         let log = Log::parse(log, noted);
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
@@ -203,6 +208,7 @@ impl Config {
             headers,
             forms,
             tokens,
+            handshake,
             log,
             settings,
             warnings,

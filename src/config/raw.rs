@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     acl::{Anonymous, ModeWord, Unmatched},
     declaration::Declaration,
+    handshake::{BaseUrl, HandshakeIssuer},
     kinds::ByteSize,
     lenient::Lenient,
     log::LogFormat,
@@ -49,6 +50,7 @@ pub(super) struct Raw {
     pub(super) forms: RawForms,
     pub(super) tokens: RawTokens,
     pub(super) compat: RawCompat,
+    pub(super) handshake: RawHandshake,
     pub(super) log: RawLog,
 }
 
@@ -225,6 +227,19 @@ pub(super) struct RawTokens {
 #[serde(default)]
 pub(super) struct RawCompat {
     pub(super) query_credentials: Lenient<bool>,
+}
+
+/// `[handshake]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawHandshake {
+    pub(super) issuer: Lenient<HandshakeIssuer>,
+    pub(super) allow_http: Lenient<bool>,
+    pub(super) allow_networks: Lenient<Vec<IpNet>>,
+    pub(super) timeout: Lenient<Duration>,
+    pub(super) store_base_url: Lenient<BaseUrl>,
+    pub(super) expiry: Lenient<Duration>,
+    pub(super) request_token_lifetime: Lenient<Duration>,
 }
 
 /// `[log]` as written.

@@ -56,6 +56,7 @@ impl ShadowVerdict {
             | Rejection::NonceStoreUnavailable
             | Rejection::FormBudgetExhausted
             | Rejection::AuditUnavailable
+            | Rejection::IssuerMisconfigured
             | Rejection::PasswordsBusy { .. } => Self::Unknown,
             Rejection::Malformed(_)
             | Rejection::Oauth(_)

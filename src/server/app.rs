@@ -12,6 +12,7 @@ use super::{
     chores::{self, Chores},
     endpoints,
     error::BuildError,
+    handshake::{self, Running},
     listener,
     wire::{self, Files},
 };
@@ -27,7 +28,7 @@ use crate::{
         pipeline::Pipeline,
         reserved::{BadPrefix, HeaderNames},
     },
-    service::audit::Audit,
+    service::{audit::Audit, integration::IntegrationService},
     store::{
         cache::FactCache,
         facts::Facts,
@@ -50,6 +51,7 @@ pub struct App {
     pub(super) accepts: Arc<AtomicBool>,
     pub(super) shared: Arc<Shared>,
     pub(super) chores: Chores,
+    pub(super) integrations: IntegrationService,
     /// Flushes the access log when the gate is gone.
     pub(super) _log_guard: Option<WorkerGuard>,
 }
@@ -96,7 +98,15 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
-        let endpoints = endpoints::endpoints(&config, Audit::off(), (&facts, &reference, &metrics, &clock))?;
+        let running = Running {
+            facts: &facts,
+            reference: &reference,
+            nonces: &nonces,
+            tree: &files.tree,
+            clock: &clock,
+        };
+        let integrations = handshake::running_service(&config, Audit::off(), &running);
+        let endpoints = endpoints::endpoints(&config, Audit::off(), &metrics, (&running, &integrations))?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
@@ -118,6 +128,7 @@ impl App {
             accepts,
             shared,
             chores,
+            integrations,
             _log_guard: log_guard,
         })
     }
@@ -156,6 +167,12 @@ impl App {
     #[must_use]
     pub fn pipeline(&self) -> &Pipeline {
         &self.shared.pipeline
+    }
+
+    /// What changes integrations, so that this gate knows of it at once.
+    #[must_use]
+    pub const fn integrations(&self) -> &IntegrationService {
+        &self.integrations
     }
 
     /// The store that the gate reads.

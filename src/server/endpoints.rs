@@ -12,9 +12,9 @@ use http::{
 };
 use tokio::runtime::Handle;
 
+use super::handshake::{self, Running};
 use crate::{
     auth::{crypt_keys::CryptKeys, identity::UserContext, rejection::Rejection, secret::Secret},
-    clock::Clock,
     config::{self, Config},
     metrics::Metrics,
     proxy::{
@@ -29,10 +29,14 @@ use crate::{
         admin_token::AdminTokenService,
         audit::Audit,
         customer_token::{CustomerTokenService, login_website},
+        integration::IntegrationService,
         passwords::{PasswordPool, PasswordSettings},
     },
-    store::{facts::Facts, logins::LoginKind, reference::ReferenceTables},
-    token::{TokenEndpoints, TokenRequest},
+    store::{logins::LoginKind, reference::ReferenceTables},
+    token::{
+        TokenEndpoints, TokenRequest,
+        handshake::{Answered, Asked, Handshake},
+    },
 };
 
 /// Which endpoints are answered here. Where admins need a second factor, only the upstream can let them in.
@@ -43,7 +47,10 @@ pub(super) fn own(config: &Config) -> OwnRules {
     };
     let admin = (is_issuer && !config.tokens.two_factor).then_some(OwnEndpoint::AdminToken);
     let customer = is_issuer.then_some([OwnEndpoint::CustomerToken, OwnEndpoint::RevokeCustomerToken]);
-    OwnRules::answering(admin.into_iter().chain(customer.into_iter().flatten()))
+    let steps = [OwnEndpoint::RequestToken, OwnEndpoint::AccessToken];
+    let handshake = handshake::is_answered(config).then_some(steps);
+    let people = admin.into_iter().chain(customer.into_iter().flatten());
+    OwnRules::answering(people.chain(handshake.into_iter().flatten()))
 }
 
 /// How long bodies may be, and how often an address may sign in.
@@ -59,8 +66,10 @@ pub(super) fn limit(config: &Config) -> LimitRules {
 pub(super) fn endpoints(
     config: &Config,
     audit: Audit,
-    (facts, reference, metrics, clock): (&Facts, &Arc<ReferenceTables>, &Arc<Metrics>, &Clock),
+    metrics: &Metrics,
+    (running, integrations): (&Running<'_>, &IntegrationService),
 ) -> Result<Arc<dyn Endpoints>, BuildError> {
+    let Running { facts, reference, clock, .. } = *running;
     let tokens = &config.tokens;
     let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
     let crypt_key = Secret::new(keys.newest().configured().expose().as_bytes().to_vec());
@@ -76,6 +85,7 @@ pub(super) fn endpoints(
         config::Issuer::Opaque => Issuer::Opaque,
     };
     let settings = TokenSettings { issuer, rehashes: tokens.rehash_on_login };
+    let handshake = handshake::endpoints(config, integrations, running.nonces);
     let desk = LoginDesk::new(facts.clone(), passwords, audit, clock.clone(), settings);
     let tokens = TokenEndpoints {
         admins: AdminTokenService::new(desk.clone()),
@@ -83,7 +93,10 @@ pub(super) fn endpoints(
         facts: facts.clone(),
         reads_query: tokens.query_credentials,
     };
-    Ok(Arc::new(OwnEndpoints(Arc::new(Answering { tokens, reference: Arc::clone(reference) }), runtime)))
+    Ok(Arc::new(OwnEndpoints(
+        Arc::new(Answering { tokens, handshake, reference: Arc::clone(reference) }),
+        runtime,
+    )))
 }
 
 /// Hands own requests over to the runtime on which they are answered.
@@ -93,6 +106,7 @@ struct OwnEndpoints(Arc<Answering>, Handle);
 #[derive(Debug)]
 struct Answering {
     tokens: TokenEndpoints,
+    handshake: Handshake,
     reference: Arc<ReferenceTables>,
 }
 
@@ -126,20 +140,27 @@ impl OwnEndpoints {
 
 impl Answering {
     async fn answer(&self, request: OwnRequest) -> Result<OwnAnswer, Rejection> {
-        let (call, request) = read(request);
-        let response = match call.endpoint() {
-            OwnEndpoint::AdminToken => self.tokens.admin_token(&request).await?,
+        let (response, refused) = match request.call.endpoint() {
+            OwnEndpoint::AdminToken => (self.tokens.admin_token(&read(request).1).await?, None),
             OwnEndpoint::CustomerToken => {
-                let website_id = self.website(&call)?;
-                self.tokens.customer_token(&request, website_id).await?
+                let website_id = self.website(&request.call)?;
+                (self.tokens.customer_token(&read(request).1, website_id).await?, None)
             }
             OwnEndpoint::RevokeCustomerToken => {
-                self.tokens.revoke_customer_token(&request, call.caller()).await?
+                let (call, request) = read(request);
+                (self.tokens.revoke_customer_token(&request, call.caller()).await?, None)
             }
-            // Not answered here: no rules make them own.
-            OwnEndpoint::RequestToken | OwnEndpoint::AccessToken => return Err(Rejection::NoRoute),
+            // These have refusals of their own.
+            OwnEndpoint::RequestToken => {
+                let Answered { response, refused } = self.handshake.request_token(&asked(request)).await;
+                (response, refused)
+            }
+            OwnEndpoint::AccessToken => {
+                let Answered { response, refused } = self.handshake.access_token(&asked(request)).await;
+                (response, refused)
+            }
         };
-        Ok(OwnAnswer { response, refused: None })
+        Ok(OwnAnswer { response, refused })
     }
 
     async fn screen(&self, request: OwnRequest) -> Result<(), Rejection> {
@@ -176,6 +197,13 @@ fn read(request: OwnRequest) -> (OwnCall, TokenRequest) {
         now,
     };
     (call, request)
+}
+
+/// What the handshake reads of a request. Who asks is a guest until the signature says otherwise.
+fn asked(request: OwnRequest) -> Asked {
+    let OwnRequest { call, head, body, client, request_id, now } = request;
+    let origin = Origin { actor: "guest".to_owned(), client: Some(client), request_id: Some(request_id) };
+    Asked { head, scheme: call.scheme(), body, origin, now }
 }
 
 /// Who asks, in the audit's words.

@@ -9,10 +9,12 @@ mod chores;
 mod endpoints;
 mod error;
 mod explainer;
+mod handshake;
 mod listener;
 mod run;
 mod wire;
 
 pub use app::App;
 pub use error::BuildError;
+pub use handshake::integration_service;
 pub(crate) use wire::Files;

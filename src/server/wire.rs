@@ -125,11 +125,16 @@ pub(super) fn sessions(config: &Config) -> Result<Option<Sessions>, BuildError> 
     opened.map(Some).map_err(|source| BuildError::Sessions { what, source })
 }
 
+/// What opens and closes stored secrets.
+pub(super) fn encryptor(config: &Config) -> Result<Encryptor, BuildError> {
+    Ok(Encryptor::new(&CryptKeys::parse(config.magento.crypt_key.expose())?)?)
+}
+
 /// What judges the store's rows.
 pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<Judge, BuildError> {
     let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
     Ok(Judge {
-        encryptor: Encryptor::new(&keys)?,
+        encryptor: encryptor(config)?,
         jwt: JwtVerifiers::new(&config.magento.jwt_accept_keys, &keys),
         jwt_admin: config.magento.jwt_admin,
         settings: Arc::clone(settings),
@@ -188,7 +193,7 @@ fn locate(config: &Config, routes: Option<RouteTable>) -> LocateRules {
     }
 }
 
-fn authenticate(config: &Config) -> AuthenticateRules {
+pub(super) fn authenticate(config: &Config) -> AuthenticateRules {
     let oauth = &config.oauth;
     let signature_methods = oauth.signature_methods.iter().map(|method| match method {
         config::SignatureMethod::HmacSha256 => SignatureMethod::HmacSha256,

@@ -6,6 +6,7 @@
 
 mod endpoints;
 mod given;
+pub mod handshake;
 mod inputs;
 mod query;
 mod refusal;

@@ -12,7 +12,7 @@ pub fn refusal(error: ServiceError) -> Rejection {
         ServiceError::Busy { retry_after } => Rejection::PasswordsBusy { retry_after },
         ServiceError::Misconfigured(cause) => {
             tracing::error!(cause, "a token cannot be issued");
-            Rejection::StoreUnavailable
+            Rejection::IssuerMisconfigured
         }
         ServiceError::Audit(error) => {
             tracing::error!(error = %error, "a change is refused because it cannot be recorded");

@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 
-use crate::support::{
-    gate::Gate,
-    upstream::Upstream,
-    wire::{Message, exchange},
+use crate::{
+    support::{
+        gate::Gate,
+        upstream::Upstream,
+        wire::{Message, exchange},
+    },
+    tables::Tables,
 };
 
 /// A recorded request and what Magento did.
@@ -13,11 +16,10 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) time: i64,
     pub(crate) integration_as_bearer: bool,
-    /// Issuing tokens is the upstream's in this version: such a request has to reach it.
-    is_token_endpoint: bool,
     request: Vec<u8>,
     expect: Value,
     preconditions: Value,
+    db_after: Value,
 }
 
 /// What the gate did.
@@ -37,7 +39,7 @@ impl Case {
     }
 
     /// A case with one request; recordings of races have none and are tested on their own.
-    fn read(recorded: &Value) -> Option<Self> {
+    pub(crate) fn read(recorded: &Value) -> Option<Self> {
         let request = recorded.get("request")?;
         let name = recorded["name"].as_str()?.to_owned();
         let version = if name.ends_with("/http10") { "1.0" } else { "1.1" };
@@ -48,16 +50,15 @@ impl Case {
         }
         bytes.extend(b"\r\n");
         bytes.extend(request["body"].as_str().unwrap_or_default().bytes());
-        let is_token_endpoint = request["target"].as_str()?.ends_with("/token");
         let flag = &recorded["preconditions"]["config"]["oauth/consumer/enable_integration_as_bearer"];
         Some(Self {
             name,
             time: recorded["time"].as_i64()?,
             integration_as_bearer: *flag == "1",
-            is_token_endpoint,
             request: bytes,
             expect: recorded["expect"].clone(),
             preconditions: recorded["preconditions"].clone(),
+            db_after: recorded["db_after"].clone(),
         })
     }
 
@@ -73,14 +74,28 @@ impl Case {
         !self.preconditions["modules"].as_str().unwrap_or_default().starts_with("Magento_JwtUserToken")
     }
 
+    /// The rows that Magento's tables of failed logins held afterwards.
+    pub(crate) fn login_rows(&self) -> Option<&Value> {
+        self.db_after.get("oauth_token_request_log").map(|_| &self.db_after)
+    }
+
     /// What differs from the recording, if anything.
-    pub(crate) fn difference(&self, outcome: &Outcome) -> Option<String> {
-        if self.is_token_endpoint {
-            return outcome.forwarded.is_none().then(|| "the endpoint is the upstream's".to_owned());
+    pub(crate) fn difference(&self, outcome: &Outcome, tables: &Tables) -> Option<String> {
+        if let Some(answer) = tables.answer(&self.name) {
+            let given = (outcome.answer.status(), outcome.answer.text());
+            let expected = (answer.status, answer.body.clone());
+            let differs = outcome.forwarded.is_some() || given != expected;
+            return differs.then(|| format!("not {} {}", answer.status, answer.body));
         }
+        self.answer_differs(outcome)
+    }
+
+    /// What differs from the recorded answer.
+    pub(crate) fn answer_differs(&self, outcome: &Outcome) -> Option<String> {
         match self.expect["kind"].as_str()? {
             "reply" => self.reply_differs(outcome),
             "forward" => self.context_differs(outcome),
+            "token_issued" => self.token_differs(outcome),
             "magento_fault" if outcome.answer.status() >= 500 => Some("a fault became a fault".to_owned()),
             "magento_fault" => None,
             kind => Some(format!("kind {kind} is not replayed here")),
@@ -100,6 +115,24 @@ impl Case {
         );
         (outcome.forwarded.is_some() || expected != given)
             .then(|| format!("Magento answered {} {}", expected.0, expected.2))
+    }
+
+    fn token_differs(&self, outcome: &Outcome) -> Option<String> {
+        let kind = outcome.answer.header("content-type").unwrap_or_default();
+        let accepts_xml = String::from_utf8_lossy(&self.request).contains("Accept: application/xml");
+        let body = outcome.answer.text();
+        let token = if accepts_xml {
+            let element = body.strip_prefix("<?xml version=\"1.0\"?>\n<response>");
+            element.and_then(|rest| rest.strip_suffix("</response>\n")).map(str::to_owned)
+        } else {
+            serde_json::from_str::<String>(&body).ok()
+        };
+        let is_token = token.is_some_and(|token| token.len() == 32 || token.split('.').count() == 3);
+        let is_like_magentos = outcome.forwarded.is_none()
+            && u64::from(outcome.answer.status()) == self.expect["status"].as_u64().unwrap_or_default()
+            && kind == self.expect["content_type"].as_str().unwrap_or_default()
+            && is_token;
+        (!is_like_magentos).then(|| "Magento issued a token".to_owned())
     }
 
     fn context_differs(&self, outcome: &Outcome) -> Option<String> {
@@ -122,6 +155,22 @@ impl Outcome {
         let mut seen = upstream.take();
         assert!(seen.len() <= 1, "{}: one request is forwarded once", case.name);
         Self { answer, forwarded: seen.pop() }
+    }
+
+    /// Whether a step of the handshake issued a token, as Magento writes one.
+    pub(crate) fn is_issue(&self) -> bool {
+        let values: Vec<String> = self.answer.text().split('&').map(str::to_owned).collect();
+        let is_token = |text: &String, name: &str| {
+            text.strip_prefix(name).is_some_and(|value| {
+                value.len() == 32
+                    && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            })
+        };
+        let [token, secret] = values.as_slice() else { return false };
+        self.answer.status() == 200
+            && self.answer.header("content-type").as_deref() == Some("text/html; charset=UTF-8")
+            && is_token(token, "oauth_token=")
+            && is_token(secret, "oauth_token_secret=")
     }
 
     /// What happened, in a word or two: `forward guest`, `401 resource_denied`.

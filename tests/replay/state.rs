@@ -1,7 +1,7 @@
 //! What happened to the store between recorded cases: the one seeding table.
 //!
 //! A recording holds what Magento did to its own tables only in `db_after`, `rows_left`, `jwt_auth_revoked` and in the
-//! descriptions; a gate that forwards to a silent upstream has to be told. Each line says before which case the store
+//! descriptions; of what the gate does not do itself, in front of a silent upstream, it has to be told. Each line says before which case the store
 //! changes, how, and where the recording says so. Settings need no line: they are a case's `preconditions.config`.
 
 /// A change of the store.
@@ -13,8 +13,15 @@ pub(crate) struct Change {
 }
 
 /// Topics whose cases change what later ones meet, or run under settings of their own.
-pub(crate) const TOPICS: [&str; 6] =
-    ["bearer_revoke", "jwt_algorithms", "opaque_mode", "webapi_allow_insecure", "account_state", "graphql"];
+pub(crate) const TOPICS: [&str; 7] = [
+    "bearer_revoke",
+    "jwt_algorithms",
+    "opaque_mode",
+    "webapi_allow_insecure",
+    "account_state",
+    "graphql",
+    "token_issue",
+];
 
 const fn before(case: &'static str, sql: &'static str) -> Change {
     Change { before: case, sql }
@@ -27,8 +34,6 @@ pub(crate) const CHANGES: &[Change] = &[
         "INSERT INTO oauth_token (customer_id, user_type, type, token, secret, callback_url, created_at) VALUES
         (2, 3, 'access', 'vq4zqgn9asn8dgoos6kx2v2c6fz61fdw', '', '', datetime(1795248020, 'unixepoch'))",
     ),
-    // `jwt_auth_revoked` of new_token_same_second: what the revoke request wrote. `rows_left`: the token's row stays.
-    before("bearer_revoke/after_jwt", "INSERT INTO jwt_auth_revoked VALUES (3, 2, 1795248020)"),
     // Description: "jwt_auth_revoked row deleted by SQL".
     before(
         "bearer_revoke/row_deleted_cache_still",
@@ -86,13 +91,12 @@ pub(crate) const CHANGES: &[Change] = &[
         "opaque_mode/lifetime_half",
         "UPDATE oauth_token SET created_at = datetime(1795249813, 'unixepoch') WHERE token LIKE 'ap6e%'",
     ),
-    // `db_after` of revoke: no row of the customer is left.
-    before("opaque_mode/after_revoke_first", "DELETE FROM oauth_token WHERE customer_id = 2"),
-    // The token that customer_issue_after_revoke answered is the one that use_after_revoke presents.
+    // The token that customer_issue_after_revoke answered is the one that use_after_revoke presents; dated as the gate dates
+    // one that it issues in the second of a revocation.
     before(
         "opaque_mode/use_after_revoke",
         "INSERT INTO oauth_token (customer_id, user_type, type, token, secret, callback_url, created_at) VALUES
-        (2, 3, 'access', '0wt4ei2pt0dfboao7d911bawjfqvmsbg', '', '', datetime(1795249816, 'unixepoch'))",
+        (2, 3, 'access', '0wt4ei2pt0dfboao7d911bawjfqvmsbg', '', '', datetime(1795249817, 'unixepoch'))",
     ),
     // `jwt_auth_revoked` of pw_change_after: somebody else's row, from an earlier topic.
     before("account_state/pw_change_after", "INSERT INTO jwt_auth_revoked VALUES (3, 1, 1795248679)"),
@@ -103,6 +107,23 @@ pub(crate) const CHANGES: &[Change] = &[
     before(
         "account_state/customer_deleted_jwt_self",
         "INSERT INTO jwt_auth_revoked VALUES (3, 3, 1795249050)",
+    ),
+    // Descriptions: which lock is still there; `db_after`: every row of the log was given this date.
+    before(
+        "token_issue/cust_lock_log_expired_entity_locked",
+        "UPDATE oauth_token_request_log SET lock_expires_at = '2020-01-01 00:00:00'",
+    ),
+    before(
+        "token_issue/cust_lock_all_expired",
+        "UPDATE customer_entity SET lock_expires = '2020-01-01 00:00:00' WHERE email = 'lockcust@example.com'",
+    ),
+    before(
+        "token_issue/admin_lock_log_expired",
+        "UPDATE oauth_token_request_log SET lock_expires_at = '2020-01-01 00:00:00'",
+    ),
+    before(
+        "token_issue/admin_lock_all_expired",
+        "UPDATE admin_user SET lock_expires = '2020-01-01 00:00:00' WHERE username = 'lockadmin'",
     ),
     // What revokeCustomerToken of the case before wrote.
     before("graphql/after_revoke_me", "INSERT INTO jwt_auth_revoked VALUES (3, 2, 1795252282)"),

@@ -10,8 +10,15 @@ pub(crate) struct Deviation {
     pub(crate) ours: String,
 }
 
-/// Both tables.
+/// What one of the gate's own endpoints answers.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// All tables.
 pub(crate) struct Tables {
+    answers: BTreeMap<String, Answer>,
     deviations: BTreeMap<String, Deviation>,
     unreplayable: BTreeMap<String, String>,
 }
@@ -35,7 +42,19 @@ impl Tables {
             let [name, reason] = fields[..] else { panic!("not two fields: {fields:?}") };
             (name.to_owned(), reason.to_owned())
         });
-        Self { deviations: deviations.collect(), unreplayable: unreplayable.collect() }
+        let answers = lines(include_str!("answers.txt")).map(|fields| {
+            let [name, status, body, _source] = fields[..] else { panic!("not four fields: {fields:?}") };
+            (name.to_owned(), Answer { status: status.parse().unwrap(), body: body.to_owned() })
+        });
+        Self {
+            answers: answers.collect(),
+            deviations: deviations.collect(),
+            unreplayable: unreplayable.collect(),
+        }
+    }
+
+    pub(crate) fn answer(&self, name: &str) -> Option<&Answer> {
+        self.answers.get(name)
     }
 
     pub(crate) fn deviation(&self, name: &str) -> Option<&Deviation> {

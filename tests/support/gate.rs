@@ -18,6 +18,7 @@ use portcullis::{
     server::{App, BuildError},
     store::sql::SqlStore,
 };
+use sqlx::{Row as _, ValueRef as _};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -215,6 +216,14 @@ async fn seed(database: &Path, fixtures: &[&str]) {
     pool.close().await;
 }
 
+fn text(row: &sqlx::sqlite::SqliteRow, column: usize) -> String {
+    if row.try_get_raw(column).unwrap().is_null() {
+        return "None".to_owned();
+    }
+    let number = row.try_get::<i64, _>(column).map(|number| number.to_string());
+    number.or_else(|_| row.try_get(column)).unwrap()
+}
+
 async fn pool(database: &Path) -> sqlx::SqlitePool {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).foreign_keys(false);
     sqlx::SqlitePool::connect_with(options).await.unwrap()
@@ -234,6 +243,17 @@ impl Gate {
             sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
             pool.close().await;
         });
+    }
+
+    /// The rows that a query finds, every column as text, as the recordings write them.
+    pub(crate) fn rows(&self, query: &str) -> Vec<Vec<String>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let pool = pool(&self.folder.join("portcullis.db")).await;
+            let found = sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&pool).await.unwrap();
+            pool.close().await;
+            found.iter().map(|row| (0..row.len()).map(|column| text(row, column)).collect()).collect()
+        })
     }
 
     /// Drains and stops the gate; its folder stays until the returned guard is dropped.
