@@ -3,6 +3,7 @@
 //! Exit codes: 0, 1 for a failure at run time, 2 for wrong usage, 78 for a configuration that cannot be used (`EX_CONFIG`).
 
 mod acl;
+mod apply;
 mod check;
 mod demo;
 mod explain;
@@ -50,12 +51,22 @@ enum Command {
     /// Shows the ACL: the tree, the routes, who may use a resource
     #[command(subcommand)]
     Acl(acl::AclCommand),
+    /// Integrations
+    #[command(subcommand)]
+    Integration(IntegrationCommand),
     /// Says why a request on standard input (raw HTTP, a curl line or a HAR entry) would pass or fail
     Explain(explain::ExplainArgs),
     /// Signs a request with OAuth 1.0a and prints the Authorization header
     Sign(Box<sign::SignArgs>),
     /// Prints the version
     Version,
+}
+
+/// What to do with integrations.
+#[derive(Debug, Subcommand)]
+enum IntegrationCommand {
+    /// Brings the store to the integrations that the configuration declares, as each start does
+    Apply(apply::ApplyArgs),
 }
 
 /// Where the settings are.
@@ -114,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::migrate(&args),
         Command::Import(args) => import::import(&args),
         Command::Acl(command) => acl::acl(&command),
+        Command::Integration(IntegrationCommand::Apply(args)) => apply::apply(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Version => say(concat!("portcullis ", env!("CARGO_PKG_VERSION"))),

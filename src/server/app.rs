@@ -10,7 +10,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
     chores::{self, Chores},
-    endpoints,
+    configured, endpoints,
     error::BuildError,
     handshake::{self, Running},
     listener,
@@ -106,6 +106,7 @@ impl App {
             clock: &clock,
         };
         let integrations = handshake::running_service(&config, Audit::off(), &running);
+        configured::apply(&config, &integrations).await?;
         let endpoints = endpoints::endpoints(&config, Audit::off(), &metrics, (&running, &integrations))?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
@@ -139,7 +140,7 @@ impl App {
     /// # Errors
     /// As [`App::build`], except for listeners and the nonce journal, which a running gate holds.
     pub async fn examine(config: &Config) -> Result<InForce, BuildError> {
-        Files::read(config)?;
+        configured::examine(config, &Files::read(config)?.tree)?;
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
         wire::sessions(config)?;

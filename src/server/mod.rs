@@ -6,6 +6,7 @@
 
 mod app;
 mod chores;
+mod configured;
 mod endpoints;
 mod error;
 mod explainer;
@@ -15,6 +16,7 @@ mod run;
 mod wire;
 
 pub use app::App;
+pub use configured::configured_integrations;
 pub use error::BuildError;
 pub use handshake::integration_service;
 pub(crate) use wire::Files;
