@@ -393,76 +393,53 @@ mod tests {
         );
     }
 
+    fn assert_problem(kind: Kind, text: &str, problem: &str) {
+        let found = read(&[(kind, text)]).problems;
+        assert!(found.iter().any(|line| line.starts_with(problem)), "{text}: {found:?}");
+    }
+
     #[test]
-    fn what_the_schemas_refuse_is_a_problem_with_its_line() {
-        let legacy = |body: &str| format!("<integrations>\n{body}\n</integrations>");
-        for (kind, text, problem) in [
+    fn what_the_newer_schema_refuses_is_a_problem_with_its_line() {
+        const EMAIL: &str = "<email>a@b.c</email>";
+        for (name, body, problem) in [
+            ("One", "", "0.xml:2: the integration One: its email is no address such as it@example.com"),
+            ("One", "<email>a@b</email>", "0.xml:2: the integration One: its email"),
+            ("One", "EMAIL<endpoint_url>ftp</endpoint_url>", "0.xml:2: the integration One: its endpoint"),
+            ("One", "EMAIL\nEMAIL", "0.xml:4: <email> stands in <integration> twice"),
             (
-                Kind::Consolidated,
-                one(""),
-                "0.xml:2: the integration One: its email is no address such as it@example.com",
-            ),
-            (Kind::Consolidated, one("<email>a@b</email>"), "0.xml:2: the integration One: its email"),
-            (
-                Kind::Consolidated,
-                one("<email>a@b.c</email><endpoint_url>ftp</endpoint_url>"),
-                "0.xml:2: the integration One: its endpoint",
-            ),
-            (
-                Kind::Consolidated,
-                one("<email>a@b.c</email>\n<email>a@b.c</email>"),
-                "0.xml:4: <email> stands in <integration> twice",
-            ),
-            (
-                Kind::Consolidated,
-                one("<email>a@b.c</email><resources><resource name=\"Sales::x\"/></resources>"),
+                "One",
+                "EMAIL<resources><resource name=\"Sales::x\"/></resources>",
                 "0.xml:3: <resource> has a name that is not like Vendor_Module::name: \"Sales::x\"",
             ),
-            (
-                Kind::Consolidated,
-                one("<email>a@b.c</email><phone/>"),
-                "0.xml:3: <phone> is unknown in <integration>",
-            ),
-            (
-                Kind::Consolidated,
-                one("<email>a@b.c</email>").replace("One", "O"),
-                "0.xml:2: the integration O: its name is not 2 to 255",
-            ),
-            (
-                Kind::Config,
-                legacy(
-                    "<integration name=\"One\"><endpoint_url>https://a</endpoint_url><email>a@b.c</email></integration>",
-                ),
-                "0.xml:2: <integration> has its elements not in the order",
-            ),
-            (Kind::Config, legacy("<integration name=\"One\"/>"), "0.xml:2: <integration> has no <email>"),
-            (Kind::Api, legacy("<integration name=\"One\"/>"), "0.xml:2: <integration> has no <resources>"),
+            ("One", "EMAIL<phone/>", "0.xml:3: <phone> is unknown in <integration>"),
+            ("O", "EMAIL", "0.xml:2: the integration O: its name is not 2 to 255"),
+        ] {
+            let text = one(&body.replace("EMAIL", EMAIL)).replace("One", name);
+            assert_problem(Kind::Consolidated, &text, problem);
+        }
+    }
+
+    #[test]
+    fn what_the_older_schemas_refuse_is_a_problem_with_its_line() {
+        let named = |name: &str| format!("<integration name=\"{name}\"><email>a@b.c</email></integration>");
+        let url_first = named("One").replace("<email>", "<endpoint_url>https://a</endpoint_url><email>");
+        for (kind, body, problem) in [
+            (Kind::Config, url_first, "0.xml:2: <integration> has its elements not in the order"),
+            (Kind::Config, "<integration name=\"One\"/>".into(), "0.xml:2: <integration> has no <email>"),
+            (Kind::Api, "<integration name=\"One\"/>".into(), "0.xml:2: <integration> has no <resources>"),
             (
                 Kind::Config,
-                legacy(
-                    "<integration name=\"One\"><email>a@b.c</email></integration>\n<integration name=\"One\"><email>a@b.c</email></integration>",
-                ),
+                named("One") + "\n" + &named("One"),
                 "0.xml:3: the integration One stands in this file twice",
             ),
             (
                 Kind::Config,
-                legacy(
-                    "<integration name=\"One\"><email>a@b.c</email></integration>\n<integration name=\"ONE\"><email>a@b.c</email></integration>",
-                ),
+                named("One") + "\n" + &named("ONE"),
                 "0.xml:3: the integration ONE: there is another one",
             ),
-            (
-                Kind::Config,
-                legacy("<integration><email>a@b.c</email></integration>"),
-                "0.xml:2: <integration> has no name",
-            ),
+            (Kind::Config, named(""), "0.xml:2: <integration> has no name"),
         ] {
-            let found = read(&[(kind, &text)]);
-            assert!(
-                found.problems.iter().any(|line| line.starts_with(problem)),
-                "{text}: {:?}",
-                found.problems
-            );
+            assert_problem(kind, &format!("<integrations>\n{body}\n</integrations>"), problem);
         }
     }
 

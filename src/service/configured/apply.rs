@@ -246,8 +246,5 @@ fn log(step: &Step) {
 }
 
 fn failed<T>(name: &str, outcome: Result<T, ServiceError>) -> Result<T, ConfiguredError> {
-    outcome.map_err(|source| match source {
-        ServiceError::Store(error) => ConfiguredError::Store(error),
-        source => ConfiguredError::Failed { name: name.to_owned(), source },
-    })
+    outcome.map_err(|source| ConfiguredError::Failed { name: name.to_owned(), source })
 }
