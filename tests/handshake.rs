@@ -11,7 +11,6 @@
 )]
 
 #[path = "support/mod.rs"]
-#[allow(dead_code, reason = "every test binary uses another part")]
 mod support;
 
 use std::{io::Write as _, net::SocketAddr, thread, time::Duration};
@@ -558,6 +557,17 @@ fn a_failed_post_says_so_and_the_verifier_stays() {
         assert_eq!(service.get(made.id).await.unwrap().integration.status, IntegrationStatus::Inactive);
     });
     assert_eq!(shop.rows("SELECT count(*) FROM oauth_token AS t JOIN integration AS i ON i.consumer_id = t.consumer_id WHERE i.name = 'erp' AND t.type = 'verifier'"), [["1"]]);
+}
+
+#[test]
+fn the_window_of_a_sign_in_closes_itself_on_the_operators_listener() {
+    let shop = Shop::open("");
+    let path = "/integration/loginSuccessCallback?x=%3Cscript%3E";
+    let host = shop.gate.admin.to_string();
+    let answer = exchange(shop.gate.admin, &request("GET", path, &[("Host", &host)], b""));
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.header("content-type").as_deref(), Some("text/html; charset=UTF-8"));
+    assert!(answer.text().contains("self.close()") && !answer.text().contains("x="));
 }
 
 fn door(networks: &[&str]) -> CallbackDoor {

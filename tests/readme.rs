@@ -137,6 +137,7 @@ fn the_table_of_settings_names_every_setting_in_order() {
 fn every_reason_is_explained_and_none_invented() {
     let mut known = reasons("auth/rejection.rs");
     known.extend(reasons("auth/oauth1/problem.rs"));
+    known.extend(reasons("token/handshake/problem.rs"));
     assert!(known.len() > 20, "the source was not read");
     assert_same(&first_cells("### Reasons"), &known);
 }

@@ -14,7 +14,10 @@ use std::{
 use axum::{
     Router,
     extract::{Path, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -59,6 +62,7 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/acl/{digest}", get(acl_list))
+        .route("/integration/loginSuccessCallback", get(login_success))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PAGE_TIMEOUT))
         .with_state(state);
     axum::serve(listener, pages).with_graceful_shutdown(stop).await
@@ -79,6 +83,20 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     (state.measure)();
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, form)], state.metrics.encode()).into_response()
+}
+
+/// Where a third party sends the browser after a person signed in there (`MAGENTO_AUTH` 4.8): the window closes. It says
+/// nothing of what was asked, and the only script that may run is its own.
+async fn login_success() -> Response {
+    const PAGE: &str = "<!DOCTYPE html>\n<title>Signed in</title>\n<p>You can close this window.</p>\n\
+        <script>setTimeout(() => self.close(), 1000);</script>\n";
+    let policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=UTF-8"),
+        (CONTENT_SECURITY_POLICY, policy),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, PAGE).into_response()
 }
 
 /// The list behind an `Acl-Digest` header.

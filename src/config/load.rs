@@ -144,6 +144,7 @@ impl Config {
         Self::parse(raw, Report::new(figment, home, base, errors))
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line for each section, and no more")]
     fn parse(raw: Raw, mut report: Report) -> Result<Self, ConfigErrors> {
         let noted = &mut report;
         let Raw {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     admin::AdminState,
+    auth::acl::AclTree,
     clock::Clock,
     config::{self, Config},
     logging,
@@ -25,6 +26,7 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         engine::{FormBudget, Shared},
+        own::Endpoints,
         pipeline::Pipeline,
         reserved::{BadPrefix, HeaderNames},
     },
@@ -67,8 +69,7 @@ impl App {
         let settings = wire::settings(&config);
         let judge = wire::judge(&config, &settings)?;
         let store = wire::open_store(&config, &judge.encryptor).await?;
-        let nonces = Arc::new(NonceStore::open(wire::nonces(&config), clock.now())?);
-        report_recovery(&config, nonces.recovery());
+        let nonces = open_nonces(&config, &clock)?;
         let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
         chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
@@ -98,16 +99,7 @@ impl App {
             reference: Arc::clone(&reference),
             accepts: Arc::clone(&accepts),
         };
-        let running = Running {
-            facts: &facts,
-            reference: &reference,
-            nonces: &nonces,
-            tree: &files.tree,
-            clock: &clock,
-        };
-        let integrations = handshake::running_service(&config, Audit::off(), &running);
-        configured::apply(&config, &integrations).await?;
-        let endpoints = endpoints::endpoints(&config, Audit::off(), &metrics, (&running, &integrations))?;
+        let (integrations, endpoints) = answering(&config, &chores, &files.tree).await?;
         let shared = Arc::new(Shared {
             settings: wire::workers(&config, &names),
             pipeline: wire::pipeline(&config, (files.routes, names), &facts, (reference, nonces)),
@@ -187,6 +179,26 @@ impl From<BadPrefix> for BuildError {
     fn from(error: BadPrefix) -> Self {
         Self::System(std::io::Error::other(error))
     }
+}
+
+fn open_nonces(config: &Config, clock: &Clock) -> Result<Arc<NonceStore>, BuildError> {
+    let nonces = NonceStore::open(wire::nonces(config), clock.now())?;
+    report_recovery(config, nonces.recovery());
+    Ok(Arc::new(nonces))
+}
+
+/// The services of integrations, which are as declared from here on, and whoever answers the gate's own endpoints.
+async fn answering(
+    config: &Config,
+    chores: &Chores,
+    tree: &Arc<AclTree>,
+) -> Result<(IntegrationService, Arc<dyn Endpoints>), BuildError> {
+    let Chores { facts, reference, nonces, metrics, clock, .. } = chores;
+    let running = Running { facts, reference, nonces, tree, clock };
+    let integrations = handshake::running_service(config, Audit::off(), &running);
+    configured::apply(config, &integrations).await?;
+    let endpoints = endpoints::endpoints(config, Audit::off(), metrics, (&running, &integrations))?;
+    Ok((integrations, endpoints))
 }
 
 /// Facts whose lookups live on the current runtime.

@@ -160,7 +160,7 @@ pub(super) fn describe(grants: &Grants) -> String {
 }
 
 pub(super) fn unknown_integration(id: u32) -> ServiceError {
-    refused_about("The integration with ID \"%1\" doesn't exist.", id)
+    refused_about("The integration with ID \"%1\" doesn't exist.", &id)
 }
 
 #[cfg(test)]

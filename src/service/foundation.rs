@@ -127,11 +127,11 @@ pub(super) const fn refused(text: &'static str) -> ServiceError {
 }
 
 /// A refusal about one thing.
-pub(super) fn refused_about(text: &'static str, thing: impl ToString) -> ServiceError {
+pub(super) fn refused_about(text: &'static str, thing: &impl ToString) -> ServiceError {
     ServiceError::Refused(about(text, thing))
 }
 
 /// A message about one thing.
-pub(super) fn about(text: &'static str, thing: impl ToString) -> Message {
+pub(super) fn about(text: &'static str, thing: &impl ToString) -> Message {
     Message { text, errors: Vec::new(), parameters: Parameters::Positional(thing.to_string()) }
 }

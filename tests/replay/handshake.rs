@@ -120,7 +120,7 @@ impl Stage {
             let before = self.states.entry(consumer).or_default().clone();
             // No exchange moves it, so what holds afterwards held before.
             let updated_at = recorded["db_after"]["consumer_updated_at"][0][1].as_str();
-            let updated_at = updated_at.map_or(before.updated_at.clone(), str::to_owned);
+            let updated_at = updated_at.map_or_else(|| before.updated_at.clone(), str::to_owned);
             self.write(consumer, &State { updated_at, ..before });
         }
         self.gate.set_time(case.time);
@@ -210,7 +210,7 @@ impl Stage {
         if !ours || reused != was_reused {
             return Some(format!("verifier stored: {ours}, reused: {reused}, by Magento: {was_reused}"));
         }
-        let Some(body) = recorded["request_from_magento"]["body"].as_str() else { return None };
+        let body = recorded["request_from_magento"]["body"].as_str()?;
         let magentos = body.replace(returned["verifier"].as_str().unwrap(), &verifier);
         let given = (got.method(), got.header("content-type").unwrap_or_default(), got.text());
         let expected = ("POST", "application/x-www-form-urlencoded".to_owned(), magentos);

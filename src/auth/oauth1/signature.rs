@@ -122,7 +122,7 @@ impl<'k> VerifyingKeys<'k> {
     fn verify(&self, method: SignatureMethod, base_string: &[u8], presented: &[u8]) -> bool {
         let by_current = self.current.verifies(method, base_string, presented);
         let by_older = self.older.map(|key| key.verifies(method, base_string, presented));
-        bool::from(by_current | by_older.unwrap_or(Choice::from(0)))
+        by_older.map_or(by_current, |by_older| by_current | by_older).into()
     }
 }
 

@@ -206,7 +206,7 @@ pub(in crate::service) async fn delete_whole(
 
 async fn check_name(change: &mut Change, name: &str) -> Result<(), ServiceError> {
     match change.integration_by_name(name).await? {
-        Some(_) => Err(refused_about("The integration with name \"%1\" exists.", name)),
+        Some(_) => Err(refused_about("The integration with name \"%1\" exists.", &name)),
         None => Ok(()),
     }
 }

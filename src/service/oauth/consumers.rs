@@ -155,5 +155,5 @@ pub(in crate::service) async fn insert_consumer(
 }
 
 pub(in crate::service) fn unknown_consumer(id: u32) -> ServiceError {
-    refused_about("A consumer with ID \"%1\" doesn't exist. Verify the ID and try again.", id)
+    refused_about("A consumer with ID \"%1\" doesn't exist. Verify the ID and try again.", &id)
 }

@@ -114,7 +114,7 @@ impl OauthService {
                 Some(_) => {
                     refused("Cannot create request token because consumer token is not a verifier token")
                 }
-                None => refused_about("A token with consumer ID %1 does not exist", consumer.id),
+                None => refused_about("A token with consumer ID %1 does not exist", &consumer.id),
             });
         };
         let issued = AccessToken { token: random::token()?, secret: random::token()? };

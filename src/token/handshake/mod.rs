@@ -90,9 +90,9 @@ impl Handshake {
         let token = proven.token.ok_or(Problem::TOKEN_UNKNOWN)?;
         let exchanged = self.oauth.exchange_request_token(proven.consumer.id, &token, &asked.origin).await;
         // Refused is who comes second: a moment later the token would not have been found.
-        exchanged.map_err(|error| match error {
-            ServiceError::Refused(_) => Problem::TOKEN_UNKNOWN,
-            other => other.into(),
-        })
+        if matches!(exchanged, Err(ServiceError::Refused(_))) {
+            return Err(Problem::TOKEN_UNKNOWN);
+        }
+        Ok(exchanged?)
     }
 }
