@@ -36,7 +36,7 @@ impl ConfiguredIntegrations {
     /// Takes declarations, of all sources together.
     ///
     /// # Errors
-    /// [`ConfiguredError::Unfit`], as [`check`] has it.
+    /// [`ConfiguredError::Unfit`], as [`check()`] has it.
     pub fn new(service: IntegrationService, declared: &[Declaration]) -> Result<Self, ConfiguredError> {
         check(declared, &service.foundation().tree, service.oauth().callback.rules())?;
         Ok(Self { wanted: declared.iter().map(wanted).collect(), service })
