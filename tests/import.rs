@@ -24,6 +24,7 @@ use portcullis::{
         secret::Secret,
         time::UnixTime,
     },
+    config::Declaration,
     import::{self, Destination, Previous, Rules},
     store::sql::{IntegrationStatus, NewAdmin, NewConsumer, NewIntegration, NewRole, RoleOwner, SqlStore},
 };
@@ -68,12 +69,24 @@ fn modules_are_merged_as_magento_merges_them() {
     let out = tempfile::tempdir().unwrap();
     let output = import_into(&fixture("shop"), out.path(), &[]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(files_in(out.path()), ["acl.json", "webapi_routes.json"]);
+    assert_eq!(files_in(out.path()), ["acl.json", "integrations.json", "webapi_routes.json"]);
     let written = |name: &str| fs::read_to_string(out.path().join(name)).unwrap();
     assert_eq!(written("acl.json"), expected("acl.json").trim_end());
     assert_eq!(written("webapi_routes.json"), expected("webapi_routes.json").trim_end());
+    assert_eq!(written("integrations.json"), expected("integrations.json").trim_end());
+    assert_eq!(
+        stderr(&output).lines().collect::<Vec<_>>(),
+        [
+            "vendor/acme/module-core/etc/integration.xml:9: the ACL resource Acme_Core::removed is in no acl.xml below Magento_Backend::admin; it is passed over",
+            "app/code/Shop/Custom/etc/integration/api.xml:13: the integration Nobody is in no integration/config.xml; it is passed over",
+            "app/code/Shop/Custom/etc/integration/config.xml:6: an integration.xml declares this integration too, and counts alone",
+        ]
+    );
     let text = stdout(&output);
-    assert!(text.contains("6 modules read (1 disabled), 15 resources, 11 routes"), "{text}");
+    assert!(
+        text.contains("6 modules read (1 disabled), 15 resources, 11 routes, 3 integrations\n"),
+        "{text}"
+    );
     assert!(text.contains("only full access passes: Acme_Bundle::undeclared"), "{text}");
     assert!(!text.contains("allow_insecure"), "{text}");
 }
@@ -175,6 +188,9 @@ fn lenient_writes_what_could_be_read() {
     let output = import_into(&fixture("broken"), out.path(), &["--lenient"]);
     assert!(output.status.success());
     let problems = expected("problems.txt");
+    let text = fs::read_to_string(out.path().join("integrations.json")).unwrap();
+    let names: Vec<_> = Declaration::read_file(&text).unwrap().into_iter().map(|one| one.name).collect();
+    assert_eq!(names, ["Two addresses", "Odd resource", "Fine", "Out of order"]);
     let listed: Vec<_> = problems.lines().filter(|line| !line.starts_with("portcullis:")).collect();
     assert_eq!(stderr(&output).lines().collect::<Vec<_>>(), listed);
     let text = fs::read_to_string(out.path().join("webapi_routes.json")).unwrap();
@@ -216,10 +232,11 @@ fn a_second_import_changes_nothing_and_touches_nothing() {
     let out = tempfile::tempdir().unwrap();
     import_into(&fixture("shop"), out.path(), &[]);
     let modified = |name: &str| fs::metadata(out.path().join(name)).unwrap().modified().unwrap();
-    let before = (modified("acl.json"), modified("webapi_routes.json"));
+    let all = || ["acl.json", "webapi_routes.json", "integrations.json"].map(modified);
+    let before = all();
     let text = stdout(&import_into(&fixture("shop"), out.path(), &[]));
-    assert!(text.contains("acl.json: unchanged") && text.contains("webapi_routes.json: unchanged"), "{text}");
-    assert_eq!((modified("acl.json"), modified("webapi_routes.json")), before);
+    assert_eq!(text.matches(".json: unchanged").count(), 3, "{text}");
+    assert_eq!(all(), before);
 }
 
 #[test]
@@ -239,6 +256,11 @@ fn an_operator_sees_what_changes() {
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+    let moved =
+        shop_with("app/code/Shop/Custom/etc/integration/config.xml", |text| text.replace("refunds@", "r@"));
+    let text = stdout(&import_into(moved.path(), out.path(), &[]));
+    let line = "  ~ Refund desk refunds@shop.example.com (Magento_Backend::admin, Acme_Orders::orders, Shop_Custom::refund) -> r@shop.example.com (";
+    assert!(text.contains(line), "{text}");
     fs::write(out.path().join("acl.json"), "{").unwrap();
     let text = stdout(&import_into(&fixture("shop"), out.path(), &[]));
     assert!(text.contains("acl.json: replaced; the old file is not comparable"), "{text}");
@@ -250,7 +272,8 @@ fn a_failed_write_leaves_both_files_as_they_were() {
     let rules = Rules::of(&import::read(&fixture("shop"), false).unwrap()).unwrap();
     let tree = out.path().join("acl.json");
     fs::write(&tree, "[]").unwrap();
-    let destination = Destination { tree: tree.clone(), routes: out.path().join("missing/routes.json") };
+    let routes = out.path().join("missing/routes.json");
+    let destination = Destination { tree: tree.clone(), routes, integrations: None };
     let error = rules.write(&destination).unwrap_err().to_string();
     assert!(error.contains("missing/routes.json"), "{error}");
     assert_eq!(fs::read_to_string(&tree).unwrap(), "[]");
@@ -264,9 +287,14 @@ fn a_link_stays_a_link() {
     fs::write(out.path().join("real.json"), "[]").unwrap();
     std::os::unix::fs::symlink("real.json", out.path().join("acl.json")).unwrap();
     let rules = Rules::of(&import::read(&fixture("shop"), false).unwrap()).unwrap();
-    let destination =
-        Destination { tree: out.path().join("acl.json"), routes: out.path().join("routes.json") };
-    assert!(matches!(rules.compare(&destination), [Previous::Different(_), Previous::Missing]));
+    let path = |name: &str| out.path().join(name);
+    let destination = Destination {
+        tree: path("acl.json"),
+        routes: path("routes.json"),
+        integrations: Some(path("integrations.json")),
+    };
+    let previous: Vec<_> = rules.compare(&destination).into_iter().map(|(_, previous)| previous).collect();
+    assert!(matches!(previous.as_slice(), [Previous::Different(_), Previous::Missing, Previous::Missing]));
     rules.write(&destination).unwrap();
     assert_eq!(fs::read_link(out.path().join("acl.json")).unwrap(), Path::new("real.json"));
     assert_eq!(fs::read_to_string(out.path().join("real.json")).unwrap(), rules.tree);
@@ -369,6 +397,25 @@ fn magentos_own_rules_come_back_as_they_went_in() {
     assert_eq!(rules.tree, text("acl.json"));
     assert_eq!(serde_json::from_str::<Value>(&rules.routes).unwrap(), parsed("webapi_routes.json"));
     assert_eq!(rules.unknown_resources, ["Magento_AdobeStockImage::actions_view"]);
+}
+
+#[test]
+fn integrations_are_written_where_the_configuration_names_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    let config = "[upstream]\nurl = 'http://127.0.0.1:1'\n[store]\nurl = 'sqlite::memory:'\n[magento]\ncrypt_key = 'k'\n\
+        [acl]\ntree = 'acl.json'\nroutes = 'webapi_routes.json'\n";
+    let root = fixture("shop");
+    let arguments = ["import", "--magento-root", root.to_str().unwrap(), "--config", path.to_str().unwrap()];
+    fs::write(&path, config).unwrap();
+    let text = stdout(&portcullis(&arguments));
+    assert!(text.contains("the integrations are not written"), "{text}");
+    assert!(!folder.path().join("declared.json").exists());
+    fs::write(&path, format!("{config}[integrations]\nfile = 'declared.json'\n")).unwrap();
+    let text = stdout(&portcullis(&arguments));
+    assert!(text.contains("declared.json: written"), "{text}");
+    let written = fs::read_to_string(folder.path().join("declared.json")).unwrap();
+    assert_eq!(Declaration::read_file(&written).unwrap().len(), 3);
 }
 
 /// A folder with a configuration, the imported rules and a store in which the clerk may see orders.

@@ -114,6 +114,18 @@ fn the_proof_shown_to_upstreams_is_accepted() {
     assert!(config.upstream.proof.is_some());
 }
 
+#[tokio::test]
+async fn the_declared_integration_shown_is_accepted() {
+    let folder = folder();
+    fs::write(folder.path().join("integrations.json"), "[]").unwrap();
+    let declared = block("### Integrations from configuration", "toml");
+    let text = format!("{}\n{declared}", block("## Quick start", "toml"));
+    let config = Config::from_toml(&text, folder.path()).unwrap();
+    assert_eq!(config.integrations.declared.len(), 1);
+    SqlStore::migrate(&config.store.database.url()).await.unwrap();
+    App::examine(&config).await.unwrap();
+}
+
 #[test]
 fn the_table_of_settings_names_every_setting_in_order() {
     let folder = folder();

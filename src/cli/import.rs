@@ -1,4 +1,4 @@
-//! `portcullis import`: the ACL tree and the routes out of a Magento installation's files.
+//! `portcullis import`: the ACL tree, the routes and the declared integrations out of a Magento installation's files.
 //!
 //! Whatever could not be read is listed with file and line. Then nothing is written and the exit code is 1, because a
 //! module that is missing may be one that protects another's route; `--lenient` writes what could be read.
@@ -25,10 +25,10 @@ pub(super) struct ImportArgs {
     /// The folder of the installation: the one with app/etc/config.php
     #[arg(long, value_name = "DIR")]
     magento_root: PathBuf,
-    /// Writes the files that acl.tree and acl.routes of this configuration name
+    /// Writes the files that acl.tree, acl.routes and integrations.file of this configuration name
     #[arg(long, short, value_name = "FILE", required_unless_present = "out")]
     config: Option<PathBuf>,
-    /// Writes `acl.json` and `webapi_routes.json` into this folder, where no configuration names them
+    /// Writes `acl.json`, `webapi_routes.json` and `integrations.json` into this folder, where no configuration names them
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Opens the catalog's GET routes to everybody, as `webapi/webapisecurity/allow_insecure` does; needed where that is
@@ -44,7 +44,7 @@ pub(super) struct ImportArgs {
 pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
     let destination = destination(args)?;
     let imported = import::read(&args.magento_root, args.allow_insecure).map_err(Failure::runtime)?;
-    for problem in &imported.problems {
+    for problem in imported.notes.iter().chain(&imported.problems) {
         // Nothing is left to do when standard error is closed.
         let _ = writeln!(io::stderr(), "{}", printable(&problem.to_string()));
     }
@@ -58,25 +58,35 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
     }
     let previous = rules.compare(&destination);
     rules.write(&destination).map_err(Failure::runtime)?;
-    let [tree, routes] = previous;
-    say(&outcome(&destination.tree, &tree))?;
-    say(&outcome(&destination.routes, &routes))
+    for (path, previous) in previous {
+        say(&outcome(path, &previous))?;
+    }
+    if destination.integrations.is_none() && !imported.integrations.is_empty() {
+        say("the integrations are not written: the configuration does not set integrations.file")?;
+    }
+    Ok(())
 }
 
 fn destination(args: &ImportArgs) -> Result<Destination, Failure> {
     let config =
         args.config.as_ref().map(|path| load(&ConfigArgs { config: Some(path.clone()) })).transpose()?;
+    let declared = config.as_ref().and_then(|config| config.integrations.file.clone());
     let named = config.and_then(|config| match config.acl.mode {
         AclMode::Enforce(files) | AclMode::Report(files) | AclMode::Shadow(files) => Some(files),
         AclMode::Off => None,
     });
     match (named, &args.out) {
-        (Some(AclFiles { tree, routes }), None) => Ok(Destination { tree, routes }),
+        (Some(AclFiles { tree, routes }), None) => Ok(Destination { tree, routes, integrations: declared }),
         (Some(_), Some(_)) => Err(Failure::runtime(
             "the configuration names the files by acl.tree and acl.routes; leave out --out or --config",
         )),
         (None, Some(out)) => {
-            Ok(Destination { tree: out.join("acl.json"), routes: out.join("webapi_routes.json") })
+            let integrations = Some(out.join("integrations.json"));
+            Ok(Destination {
+                tree: out.join("acl.json"),
+                routes: out.join("webapi_routes.json"),
+                integrations,
+            })
         }
         (None, None) => {
             Err(Failure::runtime("the configuration names no files (acl.mode is off); add --out DIR"))
@@ -85,12 +95,24 @@ fn destination(args: &ImportArgs) -> Result<Destination, Failure> {
 }
 
 fn summary(imported: &Imported, rules: &Rules) -> String {
-    let Imported { modules, disabled_modules, tree, routes, insecure_by, problems: _ } = imported;
+    let Imported {
+        modules,
+        disabled_modules,
+        tree,
+        routes,
+        insecure_by,
+        integrations,
+        notes: _,
+        problems: _,
+    } = imported;
     let mut text = format!(
         "{modules} modules read ({disabled_modules} disabled), {} resources, {} routes",
         tree.iter().map(import::ResourceNode::count).sum::<usize>(),
         routes.len()
     );
+    if !integrations.is_empty() {
+        text.push_str(&format!(", {} integrations", integrations.len()));
+    }
     if let Some(who) = insecure_by {
         text.push_str(&format!("\nallow_insecure is on ({who}): the catalog's GET routes are anonymous"));
     }

@@ -70,6 +70,8 @@ pub(super) const KEYS: &[&str] = &[
     "acl.unmatched",
     "acl.tree",
     "acl.routes",
+    "integrations.file",
+    "integrations.declared",
     "headers.prefix",
     "headers.acl_max",
     "forms.max",

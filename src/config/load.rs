@@ -14,6 +14,7 @@ use super::{
     gather::{Gathered, file_text, folder_of},
     handshake::Handshake,
     headers::Headers,
+    integrations::Integrations,
     jobs::Jobs,
     listen::Listen,
     log::Log,
@@ -60,6 +61,8 @@ pub struct Config {
     pub scope: Scope,
     /// How permissions are checked.
     pub acl: Acl,
+    /// Which integrations are declared.
+    pub integrations: Integrations,
     /// Names for the upstream.
     pub headers: Headers,
     /// Bounds of collected forms.
@@ -175,6 +178,7 @@ impl Config {
         let sessions = Sessions::parse(raw.sessions, noted);
         let scope = Scope::parse(raw.scope, noted);
         let acl = Acl::parse(raw.acl, scope.authenticate, noted);
+        let integrations = Integrations::parse(raw.integrations, noted);
         let headers = Headers::parse(raw.headers, noted);
         let forms = Forms::parse(raw.forms, noted);
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
@@ -204,6 +208,7 @@ impl Config {
             sessions,
             scope,
             acl,
+            integrations,
             headers,
             forms,
             tokens,

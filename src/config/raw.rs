@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     acl::{Anonymous, ModeWord, Unmatched},
+    declaration::Declaration,
     handshake::{BaseUrl, HandshakeIssuer},
     kinds::ByteSize,
     lenient::Lenient,
@@ -44,6 +45,7 @@ pub(super) struct Raw {
     pub(super) sessions: RawSessions,
     pub(super) scope: RawScope,
     pub(super) acl: RawAcl,
+    pub(super) integrations: RawIntegrations,
     pub(super) headers: RawHeaders,
     pub(super) forms: RawForms,
     pub(super) tokens: RawTokens,
@@ -184,6 +186,14 @@ pub(super) struct RawAcl {
     pub(super) unmatched: Lenient<Unmatched>,
     pub(super) tree: Lenient<PathBuf>,
     pub(super) routes: Lenient<PathBuf>,
+}
+
+/// `[integrations]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawIntegrations {
+    pub(super) file: Lenient<PathBuf>,
+    pub(super) declared: Lenient<Vec<Declaration>>,
 }
 
 /// `[headers]` as written.

@@ -47,6 +47,10 @@ impl Previous {
         Self::compare(path, new, routes)
     }
 
+    pub(super) fn of_integrations(path: &Path, new: &str) -> Self {
+        Self::compare(path, new, integrations)
+    }
+
     fn compare(path: &Path, new: &str, entries: impl Fn(&Value) -> Entries) -> Self {
         let old = match fs::read_to_string(path) {
             Ok(old) => old,
@@ -106,6 +110,21 @@ fn routes(table: &Value) -> Entries {
     let key = |route: &Value| format!("{} {}", text(route, "method"), text(route, "route"));
     let routes = table.as_array().into_iter().flatten();
     routes.map(|route| (key(route), described(route))).collect()
+}
+
+fn integrations(list: &Value) -> Entries {
+    let described = |integration: &Value| {
+        let resources = integration.get("resources").and_then(Value::as_array).into_iter().flatten();
+        let mut resources: Vec<_> = resources.filter_map(Value::as_str).collect();
+        if integration.get("resources").and_then(Value::as_str).is_some() {
+            resources.push(text(integration, "resources"));
+        }
+        let mut words = ["email", "endpoint", "identity_link_url"].map(|key| text(integration, key)).to_vec();
+        words.retain(|word| !word.is_empty());
+        format!("{} ({})", words.join(" "), resources.join(", "))
+    };
+    let list = list.as_array().into_iter().flatten();
+    list.map(|integration| (text(integration, "name").to_owned(), described(integration))).collect()
 }
 
 /// Who answers and with which forced values, where a change of them is the only one.

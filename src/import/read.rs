@@ -9,6 +9,7 @@ use super::{
     acl::{self, ResourceNode},
     error::ImportError,
     insecure,
+    integrations::{self, Documents, Kind},
     merge::Merged,
     modules::{Module, ModuleList, read_xml},
     problem::Problem,
@@ -16,6 +17,7 @@ use super::{
     webapi::{self, WebapiRoute},
     xml::Element,
 };
+use crate::{auth::acl::AclTree, config::Declaration};
 
 /// What an installation's files say.
 #[derive(Debug)]
@@ -30,6 +32,10 @@ pub struct Imported {
     pub routes: Vec<WebapiRoute>,
     /// Who said that the routes of section 8.8 are open to everybody; `None` if they are not.
     pub insecure_by: Option<String>,
+    /// The integrations that modules declare.
+    pub integrations: Vec<Declaration>,
+    /// What is passed over as Magento passes over it, and lets nobody do more.
+    pub notes: Vec<Problem>,
     /// What could not be read.
     pub problems: Vec<Problem>,
 }
@@ -46,9 +52,12 @@ pub fn read(root: &Path, allow_insecure: bool) -> Result<Imported, ImportError> 
 
     let resources = reader.merge("etc/acl.xml", &acl::SHAPE, Merged::new(acl::keys));
     let routes = reader.merge("etc/webapi.xml", &webapi::SHAPE, Merged::new(webapi::keys));
+    let documents = reader.integrations();
     let by_file = reader.insecure_by();
     let mut problems = reader.problems;
     let tree = resources.root.map(|root| acl::tree(&root, &mut problems)).unwrap_or_default();
+    let known = AclTree::from_json(&serde_json::to_string(&tree)?)?;
+    let (integrations, notes) = integrations::declarations(&documents, &known, &mut problems);
     let mut routes = routes.root.map(|root| webapi::routes(&root, &mut problems)).unwrap_or_default();
 
     let by_dump = insecure::in_config_php(&list.file).map(|value| (value, "app/etc/config.php".to_owned()));
@@ -64,6 +73,8 @@ pub fn read(root: &Path, allow_insecure: bool) -> Result<Imported, ImportError> 
         tree,
         routes,
         insecure_by,
+        integrations,
+        notes,
         problems,
     })
 }
@@ -76,10 +87,35 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// One kind of file from every module, merged.
-    fn merge(&mut self, file: &str, shape: &Shape, mut merged: Merged) -> Merged {
+    fn merge(&mut self, file: &str, shape: &Shape, merged: Merged) -> Merged {
+        self.merge_checked(file, shape, merged, |_, _| {})
+    }
+
+    fn integrations(&mut self) -> Documents {
+        let mut merged = |kind: Kind| {
+            let check =
+                |root: &Element, problems: &mut Vec<Problem>| integrations::check(kind, root, problems);
+            self.merge_checked(kind.file(), kind.shape(), Merged::new(integrations::keys), check)
+        };
+        Documents {
+            consolidated: merged(Kind::Consolidated),
+            config: merged(Kind::Config),
+            api: merged(Kind::Api),
+        }
+    }
+
+    /// The same; each file is looked at before it is merged.
+    fn merge_checked(
+        &mut self,
+        file: &str,
+        shape: &Shape,
+        mut merged: Merged,
+        check: impl Fn(&Element, &mut Vec<Problem>),
+    ) -> Merged {
         for module in self.modules {
             let Some(mut root) = self.read(&module.folder.join(file)) else { continue };
             if shape.fit(&mut root, &mut self.problems) {
+                check(&root, &mut self.problems);
                 merged.add(root, &mut self.problems);
             }
         }

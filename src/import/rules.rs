@@ -1,6 +1,6 @@
-//! The two files as they will be written, and writing them.
+//! The files as they will be written, and writing them.
 //!
-//! A [`Rules`] has been loaded by the gate's own readers, so that what is written can be served. Both files are written
+//! A [`Rules`] has been loaded by the gate's own readers, so that what is written can be served. All files are written
 //! beside their targets and synced before the first is renamed into place: whoever reads meanwhile sees the old file or
 //! the new one, never a half. A file that would not change is not touched, lest a watching gate reload for nothing.
 
@@ -19,13 +19,15 @@ use crate::auth::{
     route::RouteTable,
 };
 
-/// `acl.json` and `webapi_routes.json`, ready to be served.
+/// `acl.json`, `webapi_routes.json` and `integrations.json`, ready to be served.
 #[derive(Debug)]
 pub struct Rules {
     /// The text of `acl.json`.
     pub tree: String,
     /// The text of `webapi_routes.json`.
     pub routes: String,
+    /// The text of `integrations.json`.
+    pub integrations: String,
     /// Resources that routes ask for and the tree does not have: nobody but full access passes those routes.
     pub unknown_resources: Vec<String>,
 }
@@ -37,6 +39,8 @@ pub struct Destination {
     pub tree: PathBuf,
     /// The routes.
     pub routes: PathBuf,
+    /// The integrations; `None` where they are not wanted.
+    pub integrations: Option<PathBuf>,
 }
 
 impl Rules {
@@ -48,6 +52,7 @@ impl Rules {
         // The widths are those of the files that ship in config/magento: a comparison shows rules, not layout.
         let tree = pretty(&imported.tree, b"    ")?;
         let routes = pretty(&imported.routes, b" ")?;
+        let integrations = pretty(&imported.integrations, b"    ")?;
         let loaded = AclTree::from_json(&tree)?;
         let table = RouteTable::from_json(&routes, &loaded)?;
         let asked = table.routes().iter().flat_map(|route| &route.resources);
@@ -59,24 +64,31 @@ impl Rules {
             .collect();
         unknown_resources.sort();
         unknown_resources.dedup();
-        Ok(Self { tree, routes, unknown_resources })
+        Ok(Self { tree, routes, integrations, unknown_resources })
     }
 
-    /// What stands at the destination now: the tree, then the routes.
+    /// What stands at the destination now, file by file: the tree, the routes, the integrations.
     #[must_use]
-    pub fn compare(&self, destination: &Destination) -> [Previous; 2] {
-        [
-            Previous::of_tree(&destination.tree, &self.tree),
-            Previous::of_routes(&destination.routes, &self.routes),
-        ]
+    pub fn compare<'a>(&self, destination: &'a Destination) -> Vec<(&'a Path, Previous)> {
+        let Destination { tree, routes, integrations } = destination;
+        let mut files = vec![
+            (tree.as_path(), Previous::of_tree(tree, &self.tree)),
+            (routes.as_path(), Previous::of_routes(routes, &self.routes)),
+        ];
+        let of_integrations =
+            |path: &'a PathBuf| (path.as_path(), Previous::of_integrations(path, &self.integrations));
+        files.extend(integrations.as_ref().map(of_integrations));
+        files
     }
 
     /// Puts the files in place, the tree first.
     ///
     /// # Errors
-    /// [`ImportError::Write`]; unless the second rename alone failed, nothing has changed.
+    /// [`ImportError::Write`]; unless a rename after the first failed, nothing has changed.
     pub fn write(&self, destination: &Destination) -> Result<(), ImportError> {
-        let targets = [(&destination.tree, &self.tree), (&destination.routes, &self.routes)];
+        let Destination { tree, routes, integrations } = destination;
+        let rules = [(tree, &self.tree), (routes, &self.routes)];
+        let targets = rules.into_iter().chain(integrations.as_ref().map(|path| (path, &self.integrations)));
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| ImportError::Write { path, source }

@@ -13,7 +13,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
     chores::{self, Chores},
-    endpoints,
+    configured, endpoints,
     error::BuildError,
     jobs::{examine_audit, open_audit},
     listener,
@@ -104,6 +104,7 @@ impl App {
             reference: reference_in_force(rules.clone()),
             accepts: Arc::clone(&accepts),
         };
+        configured::apply(&reloader.running().await, &reloader.integrations().await).await?;
         let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch };
         Ok(Self {
             proxy_address,
@@ -124,7 +125,7 @@ impl App {
     /// # Errors
     /// As [`App::build`], except for listeners and the nonce journal, which a running gate holds.
     pub async fn examine(config: &Config) -> Result<InForce, BuildError> {
-        Files::read(config)?;
+        configured::examine(config, &Files::read(config)?.tree)?;
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
         wire::sessions(config)?;

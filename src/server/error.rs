@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
     config::ConfigErrors,
+    service::configured::ConfiguredError,
     store::{StoreError, nonces::NonceError, sessions::SessionStoreError},
 };
 
@@ -51,6 +52,17 @@ pub enum BuildError {
         /// The reason.
         source: RouteError,
     },
+    /// The file of integrations is none.
+    #[error("integrations.file: {}: {reason}", path.display())]
+    Declarations {
+        /// The file.
+        path: PathBuf,
+        /// Every mistake.
+        reason: String,
+    },
+    /// The declared integrations cannot be had.
+    #[error("integrations: {0}")]
+    Integrations(#[from] ConfiguredError),
     /// The crypt key cannot be used.
     #[error("magento.crypt_key: {0}")]
     CryptKey(#[from] CryptKeysError),

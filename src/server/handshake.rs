@@ -87,12 +87,17 @@ pub(super) fn oauth_service(config: &Config, foundation: Foundation) -> OauthSer
         expiry: handshake.expiry,
         request_token_lifetime: handshake.request_token_lifetime,
     };
-    let callback = CallbackRules {
+    OauthService::new(Arc::new(foundation), rules, CallbackDoor::new(callback_rules(config)))
+}
+
+/// Where callbacks are posted to.
+pub(super) fn callback_rules(config: &Config) -> CallbackRules {
+    let handshake = &config.handshake;
+    CallbackRules {
         allow_http: handshake.allow_http,
         allow_networks: handshake.allow_networks.clone(),
         timeout: handshake.timeout,
-    };
-    OauthService::new(Arc::new(foundation), rules, CallbackDoor::new(callback))
+    }
 }
 
 /// The rules by which the API's signatures are judged.

@@ -6,6 +6,7 @@
 
 mod app;
 mod chores;
+mod configured;
 mod endpoints;
 mod error;
 mod explainer;

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     app::App,
-    chores, endpoints,
+    chores, configured, endpoints,
     error::BuildError,
     handshake,
     jobs::open_audit,
@@ -16,11 +16,11 @@ use super::{
 use crate::{
     auth::acl::AclTree,
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     metrics::Metrics,
     service::{
-        audit::Audit, foundation::Foundation, integration::IntegrationService,
-        operator_token::OperatorTokens, users::Users,
+        audit::Audit, configured::ConfiguredIntegrations, foundation::Foundation,
+        integration::IntegrationService, operator_token::OperatorTokens, users::Users,
     },
     store::{reference::ReferenceTables, sql::SqlStore},
 };
@@ -40,6 +40,7 @@ pub struct Operator {
     pub clock: Clock,
     /// The longest time after which running gates act on what was done.
     pub noticed_within: Duration,
+    declared: config::Integrations,
     audit: Audit,
     store: SqlStore,
 }
@@ -76,6 +77,7 @@ impl App {
             tree,
             clock,
             noticed_within: noticed_within(config),
+            declared: config.integrations.clone(),
             audit,
             store,
         })
@@ -83,6 +85,14 @@ impl App {
 }
 
 impl Operator {
+    /// The integrations that the configuration declares, ready to be applied.
+    ///
+    /// # Errors
+    /// When their file cannot be read, or a declaration cannot be had.
+    pub fn configured(&self) -> Result<ConfiguredIntegrations, BuildError> {
+        configured::configured(&self.declared, &self.integrations)
+    }
+
     /// Writes what the audit still holds, and closes the store.
     pub async fn close(self) {
         self.audit.close().await;

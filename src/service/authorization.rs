@@ -145,6 +145,12 @@ fn rules<'a>(tree: &'a AclTree, grants: &Grants) -> Result<Vec<(&'a str, bool)>,
     Ok(ids.map(|id| (id, allowed.contains(id))).collect())
 }
 
+/// The resources that the rules of a grant allow.
+pub(super) fn allowed<'a>(tree: &'a AclTree, grants: &Grants) -> Result<Vec<&'a str>, ServiceError> {
+    let rules = rules(tree, grants)?.into_iter();
+    Ok(rules.filter(|(_, is_allowed)| *is_allowed).map(|(id, _)| id).collect())
+}
+
 /// What is granted, for the audit.
 pub(super) fn describe(grants: &Grants) -> String {
     match grants {

@@ -8,6 +8,7 @@ pub mod admin_token;
 pub mod audit;
 pub mod authorization;
 pub mod callback;
+pub mod configured;
 mod credentials;
 pub mod customer_token;
 mod error;

@@ -83,6 +83,18 @@ impl IntegrationService {
     }
 
     async fn insert(&self, new: &NewIntegration) -> Result<IntegrationRecord, ServiceError> {
+        let mut change = self.foundation.store.change().await?;
+        let made = self.insert_into(&mut change, new).await?;
+        change.commit().await?;
+        Ok(made)
+    }
+
+    /// Writes an integration with its consumer and its role, as a part of a change.
+    pub(in crate::service) async fn insert_into(
+        &self,
+        change: &mut Change,
+        new: &NewIntegration,
+    ) -> Result<IntegrationRecord, ServiceError> {
         let columns = IntegrationColumns {
             name: &new.name,
             email: &new.email,
@@ -91,17 +103,14 @@ impl IntegrationService {
             setup_type: new.setup_type,
         };
         self.check(&columns)?;
-        let mut change = self.foundation.store.change().await?;
-        check_name(&mut change, &new.name).await?;
+        check_name(change, &new.name).await?;
         let id = change.insert_integration(&columns, self.foundation.now()).await?;
         let name = format!("Integration{id}");
         let consumer = NewConsumer { name: &name, ..NewConsumer::default() };
-        let consumer = insert_consumer(&mut change, &self.foundation, &consumer).await?;
+        let consumer = insert_consumer(change, &self.foundation, &consumer).await?;
         change.set_integration_consumer(id, consumer.id).await?;
-        grant(&mut change, &self.foundation.tree, id, &new.grants).await?;
-        let made = written(&mut change, id).await?;
-        change.commit().await?;
-        Ok(made)
+        grant(change, &self.foundation.tree, id, &new.grants).await?;
+        written(change, id).await
     }
 
     async fn rewrite(
@@ -144,11 +153,7 @@ impl IntegrationService {
             let text = "Uninstall the extension to remove integration '%1'.";
             return Err(refused_about(text, &found.name));
         }
-        change.delete_integration_roles(id).await?;
-        change.delete_integration(id).await?;
-        if let Some(consumer_id) = found.consumer_id {
-            change.delete_consumer(consumer_id).await?;
-        }
+        delete_whole(&mut change, &found).await?;
         change.commit().await?;
         Ok(found)
     }
@@ -184,6 +189,19 @@ impl IntegrationService {
 /// Magento takes an empty URL for none (`MAGENTO_AUTH` 4.7).
 fn filled(url: Option<&str>) -> Option<&str> {
     url.filter(|url| !url.is_empty())
+}
+
+/// Deletes an integration with its consumer, its tokens and its role, as a part of a change.
+pub(in crate::service) async fn delete_whole(
+    change: &mut Change,
+    found: &IntegrationRecord,
+) -> Result<(), ServiceError> {
+    change.delete_integration_roles(found.id).await?;
+    change.delete_integration(found.id).await?;
+    if let Some(consumer_id) = found.consumer_id {
+        change.delete_consumer(consumer_id).await?;
+    }
+    Ok(())
 }
 
 async fn check_name(change: &mut Change, name: &str) -> Result<(), ServiceError> {

@@ -11,6 +11,7 @@ mod changing;
 use std::sync::Arc;
 
 pub use activation::Activation;
+pub(super) use changing::delete_whole;
 
 use super::{
     ServiceError,
@@ -90,6 +91,10 @@ impl IntegrationService {
     #[must_use]
     pub const fn oauth(&self) -> &OauthService {
         &self.oauth
+    }
+
+    pub(super) fn foundation(&self) -> &Foundation {
+        &self.foundation
     }
 
     /// An integration with its credentials.

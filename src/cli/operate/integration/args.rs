@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{activating, changing, resources::ResourceArgs, rotating, showing};
+use super::{activating, applying, changing, resources::ResourceArgs, rotating, showing};
 use crate::cli::{ConfigArgs, Failure, operate::session::operate};
 
 /// What to do with integrations.
@@ -26,6 +26,21 @@ pub(in crate::cli) enum IntegrationCommand {
     Rotate(RotateArgs),
     /// Deletes one with its consumer, its tokens and its role
     Delete(DeleteArgs),
+    /// Makes and resets the declared ones, as each start of a gate does
+    Apply(ApplyArgs),
+}
+
+/// What to apply, and how.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ApplyArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Says what would be done, and does nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Deletes integrations that were declared once and are not any more
+    #[arg(long)]
+    pub(super) prune: bool,
 }
 
 /// One integration.
@@ -158,6 +173,9 @@ pub(in crate::cli) fn integration(command: &IntegrationCommand) -> Result<(), Fa
         }),
         IntegrationCommand::Rotate(args) => {
             operate(&args.one.config, async |operator, origin| rotating::rotate(args, operator, origin).await)
+        }
+        IntegrationCommand::Apply(args) => {
+            operate(&args.config, async |operator, _| applying::apply(args, operator).await)
         }
         IntegrationCommand::Delete(args) => {
             operate(&args.one.config, async |operator, origin| changing::delete(args, operator, origin).await)

@@ -1,6 +1,7 @@
 //! `portcullis integration`: made, shown, granted resources, activated, rotated, deleted.
 
 mod activating;
+mod applying;
 mod args;
 mod changing;
 mod finding;
