@@ -7,18 +7,19 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     logging::{self, EventFormat},
-    server::App,
+    server::{App, FileWatch},
 };
 
 /// Serves until SIGTERM or SIGINT; takes up changes on SIGHUP and when files change.
 pub(super) fn serve(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(args)?;
+    let files = FileWatch::of(&config);
     start_log(&config)?;
     runtime()?.block_on(async {
         let app = App::build(config, Clock::system()).await.map_err(Failure::config)?;
         let path = args.config.clone();
         let load = move || Config::load(path.as_deref(), config::environment());
-        tokio::spawn(app.reloader().clone().follow(load));
+        tokio::spawn(app.reloader().clone().follow(files, load));
         app.run(stopped()).await.map_err(Failure::runtime)
     })
 }

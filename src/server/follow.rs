@@ -23,20 +23,19 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Reloader {
     /// Loads and takes up the configuration on SIGHUP and, where `reload.watch` says so, when its files change. Runs until
-    /// it is dropped.
-    pub async fn follow(self, load: impl Fn() -> Result<Config, ConfigErrors>) {
+    /// it is dropped. `files` are as they were when the running configuration was loaded.
+    pub async fn follow(self, mut files: FileWatch, load: impl Fn() -> Result<Config, ConfigErrors>) {
         let mut hangup = signal(SignalKind::hangup());
         if let Err(error) = &hangup {
             tracing::error!(error = %error, "SIGHUP cannot be watched; only file changes are taken up");
         }
-        let running = self.running().await;
-        let mut files = Files::of(&running);
+        let watches = self.running().await.reload.watch;
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = hung_up(&mut hangup) => {}
-                _ = looks.tick(), if running.reload.watch => {
+                _ = looks.tick(), if watches => {
                     if !files.have_changed() {
                         continue;
                     }
@@ -44,7 +43,7 @@ impl Reloader {
             }
             let loaded = load();
             if let Ok(config) = &loaded {
-                files = Files::of(config);
+                files = FileWatch::of(config);
             }
             // Log and figures have heard of it.
             let _ = self.take_up(loaded).await;
@@ -64,14 +63,16 @@ type Look = Option<(SystemTime, u64, u64)>;
 
 /// The files of a configuration and what they looked like when they were read.
 #[derive(Debug)]
-struct Files {
+pub struct FileWatch {
     paths: Vec<PathBuf>,
     read: Vec<Look>,
     last: Vec<Look>,
 }
 
-impl Files {
-    fn of(config: &Config) -> Self {
+impl FileWatch {
+    /// A watch from now on: begin as soon as the configuration is loaded, lest a change after it is missed.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
         Self::at(config.files().to_vec())
     }
 
@@ -111,7 +112,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("acl.json");
         fs::write(&path, "one").unwrap();
-        let mut files = Files::at(vec![path.clone()]);
+        let mut files = FileWatch::at(vec![path.clone()]);
         assert!(!files.have_changed());
         fs::write(&path, "two, half").unwrap();
         assert!(!files.have_changed(), "it may still be written");
@@ -130,7 +131,7 @@ mod tests {
             fs::write(of(name).join("acl.json"), "same").unwrap();
         }
         std::os::unix::fs::symlink(of("one"), of("current")).unwrap();
-        let mut files = Files::at(vec![of("current").join("acl.json")]);
+        let mut files = FileWatch::at(vec![of("current").join("acl.json")]);
         std::os::unix::fs::symlink(of("two"), of("next")).unwrap();
         fs::rename(of("next"), of("current")).unwrap();
         assert!(!files.have_changed());

@@ -22,6 +22,7 @@ mod wire;
 
 pub use app::App;
 pub use error::{BuildError, ReloadError};
+pub use follow::FileWatch;
 pub use handshake::integration_service;
 pub use operator::Operator;
 pub use reload::Reloader;
