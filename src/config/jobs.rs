@@ -1,6 +1,6 @@
 //! `[jobs]`: what is cleaned up, how often, and after what time.
 //!
-//! The first five are intervals; zero switches a job off. The periods are the ages at which rows go.
+//! The first six are intervals; zero switches a job off. The periods are the ages at which rows go.
 
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Jobs {
     pub revocations: Option<Duration>,
     /// Magento's `oauth/cleanup/expiration_period`: the age of nonces and handshakes.
     pub cleanup_period: Duration,
+    /// Of secrets and tokens that a rotation left valid and whose time is over.
+    pub rotations: Option<Duration>,
     /// The age of revocations.
     pub revocation_period: Duration,
     /// Most rows that one statement deletes.
@@ -35,6 +37,7 @@ impl Jobs {
             nonces,
             handshakes,
             revocations,
+            rotations,
             cleanup_period,
             revocation_period,
             batch,
@@ -54,6 +57,7 @@ impl Jobs {
         let nonces = interval("jobs.nonces", nonces, hours(1));
         let handshakes = interval("jobs.handshakes", handshakes, hours(1));
         let revocations = interval("jobs.revocations", revocations, hours(24));
+        let rotations = interval("jobs.rotations", rotations, hours(1));
         let cleanup_period = report.take_within(
             "jobs.cleanup_period",
             cleanup_period,
@@ -78,6 +82,7 @@ impl Jobs {
             nonces,
             handshakes,
             revocations,
+            rotations,
             cleanup_period,
             revocation_period,
             batch: u32::try_from(batch).unwrap_or(u32::MAX),

@@ -109,6 +109,7 @@ pub(super) const KEYS: &[&str] = &[
     "jobs.nonces",
     "jobs.handshakes",
     "jobs.revocations",
+    "jobs.rotations",
     "jobs.cleanup_period",
     "jobs.revocation_period",
     "jobs.batch",

@@ -292,6 +292,7 @@ pub(super) struct RawJobs {
     pub(super) nonces: Lenient<Duration>,
     pub(super) handshakes: Lenient<Duration>,
     pub(super) revocations: Lenient<Duration>,
+    pub(super) rotations: Lenient<Duration>,
     pub(super) cleanup_period: Lenient<Duration>,
     pub(super) revocation_period: Lenient<Duration>,
     pub(super) batch: Lenient<usize>,

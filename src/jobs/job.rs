@@ -22,16 +22,19 @@ pub enum Job {
     Handshakes,
     /// Revocations, which Magento never cleans.
     Revocations,
+    /// What a rotation left valid for a while, when the while is over.
+    Rotations,
 }
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AuthenticationFailures,
         Self::ExpiredTokens,
         Self::Nonces,
         Self::Handshakes,
         Self::Revocations,
+        Self::Rotations,
     ];
 
     /// The name in commands, figures and the store; also that of its setting in `[jobs]`.
@@ -43,6 +46,7 @@ impl Job {
             Self::Nonces => "nonces",
             Self::Handshakes => "handshakes",
             Self::Revocations => "revocations",
+            Self::Rotations => "rotations",
         }
     }
 
@@ -61,6 +65,7 @@ impl Job {
             Self::Nonces => settings.nonces,
             Self::Handshakes => settings.handshakes,
             Self::Revocations => settings.revocations,
+            Self::Rotations => settings.rotations,
         }
     }
 
@@ -79,9 +84,12 @@ impl Job {
             Self::Handshakes => vec![Stale::Handshakes(now.minus(jobs.cleanup_period))],
             // A revocation must outlive every token that it ended.
             Self::Revocations => {
-                let longest = jobs.revocation_period.max(admin).max(customer);
+                let logins = &settings.logins;
+                let jwt = logins.admin_jwt_lifetime.max(logins.customer_jwt_lifetime);
+                let longest = jobs.revocation_period.max(admin).max(customer).max(jwt);
                 vec![Stale::Revocations(now.minus(longest))]
             }
+            Self::Rotations => vec![Stale::OlderSecrets(now), Stale::OlderTokens(now)],
         }
     }
 }

@@ -62,20 +62,6 @@ impl OauthService {
         conclude(intent, outcome).await
     }
 
-    /// Deletes what has ended: secrets and tokens that were rotated out, and request tokens that nobody can exchange any
-    /// more. Answers how many rows went. Nothing that is deleted was still valid, so nobody has to forget it.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn clean_up(&self) -> Result<u64, ServiceError> {
-        let now = self.foundation.now();
-        let mut change = self.foundation.store.change().await?;
-        let ended = change.delete_ended(now).await?;
-        let abandoned = change.delete_request_tokens(now.minus(self.rules.request_token_lifetime)).await?;
-        change.commit().await?;
-        Ok(ended + abandoned)
-    }
-
     async fn replace_secret(&self, consumer_id: u32, overlap: Duration) -> Result<Consumer, ServiceError> {
         let mut change = self.change_over(overlap).await?;
         let found = change.consumer(consumer_id).await?.ok_or_else(|| unknown_consumer(consumer_id))?;

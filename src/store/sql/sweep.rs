@@ -24,6 +24,10 @@ pub enum Stale {
     Handshakes(UnixTime),
     /// `jwt_auth_revoked` up to this time.
     Revocations(UnixTime),
+    /// `portcullis_older_secret` that ended by this time.
+    OlderSecrets(UnixTime),
+    /// `oauth_token` that a rotation replaced, and that ended by this time.
+    OlderTokens(UnixTime),
 }
 
 /// What a batch came to.
@@ -65,6 +69,11 @@ impl Stale {
                     WHERE c.entity_id = oauth_token.consumer_id AND c.updated_at > ?1)"
             ),
             Self::Revocations(_) => sweep!("jwt_auth_revoked", "revoke_before <= ?1"),
+            Self::OlderSecrets(_) => sweep!("portcullis_older_secret", "ends_at <= ?1"),
+            Self::OlderTokens(_) => sweep!(
+                "oauth_token",
+                "entity_id IN (SELECT token_id FROM portcullis_older_token WHERE ends_at <= ?1)"
+            ),
         }
     }
 
@@ -74,6 +83,8 @@ impl Stale {
         match self {
             Self::AuthenticationFailures(time) => text(time, "oauth_token_request_log.lock_expires_at"),
             Self::UserTokens(_, time) | Self::Handshakes(time) => text(time, "oauth_token.created_at"),
+            Self::OlderSecrets(time) => text(time, "portcullis_older_secret.ends_at"),
+            Self::OlderTokens(time) => text(time, "portcullis_older_token.ends_at"),
             Self::Nonces(time) | Self::Revocations(time) => Ok(Time::Seconds(time.seconds())),
         }
     }
@@ -84,7 +95,9 @@ impl Stale {
             Self::AuthenticationFailures(_)
             | Self::Nonces(_)
             | Self::Handshakes(_)
-            | Self::Revocations(_) => None,
+            | Self::Revocations(_)
+            | Self::OlderSecrets(_)
+            | Self::OlderTokens(_) => None,
         }
     }
 }

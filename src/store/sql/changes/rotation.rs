@@ -52,20 +52,4 @@ impl Change {
         insert.bind(token_id).bind(ends_at).execute(self.connection()).await?;
         Ok(())
     }
-
-    /// Deletes secrets and tokens whose time has come; answers how many went.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] on an outage.
-    pub async fn delete_ended(&mut self, now: UnixTime) -> Result<u64, StoreError> {
-        let now = stamp(now, "portcullis_older_token.ends_at")?;
-        let tokens = query(
-            "DELETE FROM oauth_token WHERE entity_id IN
-                (SELECT token_id FROM portcullis_older_token WHERE ends_at <= ?1)",
-        );
-        let tokens = tokens.bind(&now).execute(self.connection()).await?.rows_affected();
-        let secrets = query("DELETE FROM portcullis_older_secret WHERE ends_at <= ?1").bind(&now);
-        Ok(tokens + secrets.execute(self.connection()).await?.rows_affected())
-    }
 }
