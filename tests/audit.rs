@@ -112,3 +112,34 @@ fn a_log_that_cannot_be_written_is_said_before_the_start() {
     assert!(check().unwrap().status.success());
     assert!(!folder.path().join("none/audit.log").exists(), "a check leaves everything as it is");
 }
+
+/// The folder of the log is gone; to whoever writes that is a disk that takes nothing.
+#[test]
+fn a_log_that_takes_nothing_refuses_changes_and_keeps_nobody_from_signing_in() {
+    for issuer in ["jwt", "opaque"] {
+        let upstream = Upstream::start();
+        let gate = Setup::before(upstream.address)
+            .with("tokens", &format!("issuer = \"{issuer}\""))
+            .with("audit", "file = \"sessions/audit.log\"")
+            .at(NOW)
+            .start();
+        std::fs::remove_dir_all(gate.folder.join("sessions")).unwrap();
+        let post = |target: &str, headers: &[(&str, &str)], body: &str| {
+            exchange(gate.proxy, &request("POST", target, headers, body.as_bytes()))
+        };
+        let login = r#"{"username":"alice@example.com","password":"Passw0rd!alice"}"#;
+        let json = ("Content-Type", "application/json");
+        let signed_in = post("/rest/V1/integration/customer/token", &[json], login);
+        assert_eq!(signed_in.status(), 200, "{issuer}: {}", signed_in.text());
+        let token: String = serde_json::from_str(&signed_in.text()).unwrap();
+        let bearer = format!("Bearer {token}");
+        let revoke = "/rest/V1/integration/customer/revoke-customer-token";
+        let revoked = post(revoke, &[("Authorization", &bearer)], "");
+        assert_eq!(revoked.status(), 503, "{issuer}");
+        assert_eq!(revoked.header("x-auth-refused").as_deref(), Some("audit_unavailable"));
+        let own = request("GET", "/rest/V1/customers/me", &[("Authorization", &bearer)], b"");
+        assert_eq!(exchange(gate.proxy, &own).status(), 200, "{issuer}: what was not recorded was not done");
+        let metrics = exchange(gate.admin, &request("GET", "/metrics", &[], b"")).text();
+        assert!(metrics.contains("portcullis_audit_records_total{result=\"failed\"}"), "{metrics}");
+    }
+}

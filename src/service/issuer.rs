@@ -61,7 +61,8 @@ pub(super) struct Holder {
 }
 
 impl TokenIssuer {
-    /// Issues a token and records that it did. The record of an opaque one is written before its row.
+    /// Issues a token and records that it did. The record of an opaque one is written before its row, where it can be
+    /// written at all.
     pub(super) async fn issue(&self, holder: Holder, record: Record) -> Result<Secret<String>, ServiceError> {
         let now = self.clock.now();
         let issued_at =
@@ -137,9 +138,18 @@ impl TokenIssuer {
         let encrypted = self.facts.judge().encryptor.encrypt(secret.expose(), random::bytes()?);
         let encrypted_secret = &Secret::new(encrypted);
         let row = NewAccessToken { owner, token: &token, encrypted_secret };
-        let intent = self.audit.intend(record).await?;
-        let inserted = self.facts.store().insert_access_token(&row, created_at).await;
-        conclude(intent, inserted.map(|_| ())).await?;
+        let store = self.facts.store();
+        match self.audit.intend(record.clone()).await {
+            Ok(intent) => {
+                let inserted = store.insert_access_token(&row, created_at).await;
+                conclude(intent, inserted.map(|_| ())).await?;
+            }
+            // A full disk keeps nobody from signing in: it is told as far as it can be.
+            Err(_unwritten) => {
+                store.insert_access_token(&row, created_at).await?;
+                self.audit.tell(record).await;
+            }
+        }
         Ok(token)
     }
 }

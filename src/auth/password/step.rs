@@ -54,6 +54,14 @@ pub(super) enum StepProblem {
 #[derive(Default)]
 pub struct Workspace(Vec<Block>);
 
+#[cfg(test)]
+impl Workspace {
+    /// What the largest hash so far needed.
+    pub(crate) fn kibibytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Step {
     /// Reads one version of a stored hash. Magento casts it to a number, `1x` to 1; here it is read exactly.
     pub(super) fn parse(version: &str) -> Result<Self, StepProblem> {

@@ -1,8 +1,8 @@
 //! `/oauth/token/request` and `/oauth/token/access`: where a third party fetches an integration's token
 //! (`MAGENTO_AUTH` 4.3 to 4.5, RFC 5849 §2).
 //!
-//! [`proof`] finds out whether a request is the consumer's own, by the same rules as a call of the API; the service
-//! makes the exchange; [`answer`] writes what Magento writes. GET and POST mean the same, as in Magento.
+//! `proof` finds out whether a request is the consumer's own, by the same rules as a call of the API; the service
+//! makes the exchange; `answer` writes what Magento writes. GET and POST mean the same, as in Magento.
 //!
 //! The signature is checked before the verifier, unlike there: nobody learns whether a verifier is right who does not
 //! hold the secrets. The nonce is recorded after both.
