@@ -63,6 +63,18 @@ struct Shop {
 }
 
 impl Shop {
+    /// How many older secrets and tokens the job of rotations deletes.
+    fn swept(&self, now: UnixTime) -> Vec<u64> {
+        block_on(async {
+            let store = SqlStore::open(&self.config.store.database.url()).await.unwrap();
+            let mut deleted = Vec::new();
+            for stale in [Stale::OlderSecrets(now), Stale::OlderTokens(now)] {
+                deleted.push(store.sweep(stale, 100).await.unwrap().deleted);
+            }
+            deleted
+        })
+    }
+
     fn open(more: &str) -> Self {
         let upstream = Upstream::start();
         let setup = || {
@@ -483,16 +495,7 @@ fn a_rotation_leaves_the_old_ones_valid_until_their_end() {
     }
     let rows = "SELECT count(*) FROM oauth_token WHERE type = 'access' AND consumer_id = ";
     assert_eq!(shop.rows(&format!("{rows}{}", party.id)), [["2"]]);
-    let deleted = block_on(async {
-        let store = SqlStore::open(&shop.config.store.database.url()).await.unwrap();
-        let now = UnixTime::from_seconds(end);
-        let mut deleted = Vec::new();
-        for stale in [Stale::OlderSecrets(now), Stale::OlderTokens(now)] {
-            deleted.push(store.sweep(stale, 100).await.unwrap().deleted);
-        }
-        deleted
-    });
-    assert_eq!(deleted, [1, 1], "what the job of rotations deletes");
+    assert_eq!(shop.swept(UnixTime::from_seconds(end)), [1, 1], "the secret and the token");
     assert_eq!(shop.rows(&format!("{rows}{}", party.id)), [["1"]]);
     // Nothing is kept where no overlap is asked for.
     let rotated = shop.at(end, async |service| {
