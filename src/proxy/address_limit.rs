@@ -1,13 +1,15 @@
 //! How often an address may sign in: what checks a password is dear, and a list of stolen passwords is long.
 //!
-//! The address is the vetted client's; of IPv6 its /64 counts, which is what one customer of a provider is given. Addresses
-//! fall into a fixed number of buckets by a hash with a seed of this process: the table cannot grow, nobody is let through
-//! because it is full, and nobody can aim at another one's bucket.
+//! The address is the vetted client's; of IPv6 its /64 counts, which is what one customer of a provider is given, and its /48
+//! at a rate sixteen times as high, which is what anybody may be given who asks. Addresses fall into a fixed number of
+//! buckets by a hash with a seed of this process: the table cannot grow, nobody is let through because it is full, and
+//! nobody can aim at another one's bucket. Those of IPv4 and of IPv6 are apart, so that whoever has many of the latter
+//! fills no bucket of the former.
 
 use std::{
     fmt,
-    hash::{BuildHasher as _, RandomState},
-    net::{IpAddr, Ipv6Addr},
+    hash::{BuildHasher as _, Hash, RandomState},
+    net::IpAddr,
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -26,21 +28,33 @@ const NEVER_FITS: u32 = 60;
 
 /// A limit by address, shared by all workers.
 pub struct AddressLimit {
-    limiter: RateLimiter<u16, DashMapStateStore<u16>, DefaultClock>,
+    limiter: Limiter,
+    of_networks: Limiter,
     clock: DefaultClock,
     seed: RandomState,
     burst: NonZeroU32,
 }
 
+type Limiter = RateLimiter<Bucket, DashMapStateStore<Bucket>, DefaultClock>;
+
+/// How much more a /48 may do than a /64 of it.
+const NETWORK_FACTOR: u32 = 16;
+
 /// The bucket of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket(u16);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// Of IPv4 addresses.
+    V4(u16),
+    /// Of IPv6 networks.
+    V6(u16),
+}
 
 /// A limit and whose bucket is charged.
 #[derive(Debug, Clone)]
 pub struct Charge {
     limit: Arc<AddressLimit>,
     bucket: Bucket,
+    network: Option<Bucket>,
 }
 
 /// No leave for so many.
@@ -60,25 +74,42 @@ impl AddressLimit {
     /// So many a minute, and so many at once.
     #[must_use]
     pub fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
-        let quota = Quota::per_minute(per_minute).allow_burst(burst);
         let clock = DefaultClock::default();
-        let limiter = RateLimiter::new(quota, DashMapStateStore::default(), clock.clone());
-        Self { limiter, clock, seed: RandomState::new(), burst }
+        let limiter = |factor| {
+            let times = |count: NonZeroU32| count.saturating_mul(factor);
+            let quota = Quota::per_minute(times(per_minute)).allow_burst(times(burst));
+            RateLimiter::new(quota, DashMapStateStore::default(), clock.clone())
+        };
+        let network_factor = NonZeroU32::new(NETWORK_FACTOR).unwrap_or(NonZeroU32::MIN);
+        let (limiter, of_networks) = (limiter(NonZeroU32::MIN), limiter(network_factor));
+        Self { limiter, of_networks, clock, seed: RandomState::new(), burst }
     }
 
     /// A charge to the bucket of `address`.
     #[must_use]
     pub fn charge(self: &Arc<Self>, address: IpAddr) -> Charge {
-        Charge { limit: Arc::clone(self), bucket: self.bucket(address) }
+        let (bucket, network) = match address.to_canonical() {
+            IpAddr::V4(address) => (Bucket::V4(self.place(address)), None),
+            IpAddr::V6(address) => {
+                let network = |length: u32| Bucket::V6(self.place(address.to_bits() >> (128 - length)));
+                (network(64), Some(network(48)))
+            }
+        };
+        Charge { limit: Arc::clone(self), bucket, network }
     }
 
-    fn bucket(&self, address: IpAddr) -> Bucket {
-        let counted = match address.to_canonical() {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)),
-        };
+    fn place(&self, counted: impl Hash) -> u16 {
         let hash = self.seed.hash_one(counted).to_ne_bytes();
-        Bucket(u16::from_ne_bytes([hash[0], hash[1]]))
+        u16::from_ne_bytes([hash[0], hash[1]])
+    }
+
+    fn check(&self, limiter: &Limiter, bucket: Bucket, count: NonZeroU32) -> Result<(), TooMany> {
+        let retry_after = match limiter.check_key_n(&bucket, count) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(until)) => self.wait(&until),
+            Err(_never) => NEVER_FITS,
+        };
+        Err(TooMany { retry_after })
     }
 
     fn wait(&self, until: &NotUntil<<DefaultClock as governor::clock::Clock>::Instant>) -> u32 {
@@ -97,16 +128,12 @@ impl Charge {
     /// Takes leave for so many sign-ins at once; none costs nothing.
     ///
     /// # Errors
-    /// [`TooMany`] where they do not fit; nothing is taken then.
+    /// [`TooMany`] where they do not fit the address, or its network.
     pub fn take(&self, count: u32) -> Result<(), TooMany> {
         let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
-        let Bucket(bucket) = self.bucket;
-        let retry_after = match self.limit.limiter.check_key_n(&bucket, count) {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(until)) => self.limit.wait(&until),
-            Err(_never) => NEVER_FITS,
-        };
-        Err(TooMany { retry_after })
+        let limit = &self.limit;
+        limit.check(&limit.limiter, self.bucket, count)?;
+        self.network.map_or(Ok(()), |network| limit.check(&limit.of_networks, network, count))
     }
 
     /// Takes all that fits at once: for what cannot be looked into.
@@ -141,10 +168,22 @@ mod tests {
     #[test]
     fn of_ipv6_the_network_counts_and_mapped_ipv4_is_ipv4() {
         let limit = limit(1);
-        let bucket = |address: &str| limit.bucket(address.parse().unwrap());
+        let bucket = |address: &str| limit.charge(address.parse().unwrap()).bucket;
         assert_eq!(bucket("2001:db8:1:2::1"), bucket("2001:db8:1:2:ffff::9"));
         assert_ne!(bucket("2001:db8:1:2::1"), bucket("2001:db8:1:3::1"));
         assert_eq!(bucket("::ffff:192.0.2.1"), bucket("192.0.2.1"));
         assert_ne!(bucket("192.0.2.1"), bucket("192.0.2.2"));
+    }
+
+    /// One /48 could once empty the buckets of strangers.
+    #[test]
+    fn a_large_network_is_limited_as_a_whole_and_touches_nobodys_ipv4() {
+        let limit = limit(1);
+        let take = |address: String| limit.charge(address.parse().unwrap()).take(1).is_ok();
+        let passed = (0..1000).filter(|network| take(format!("2001:db8:1:{network:x}::1"))).count();
+        assert!((12..=16).contains(&passed), "{passed}: two /64s may share a bucket");
+        assert!(take("2001:db8:2:1::1".to_owned()));
+        let strangers = (0..=255).filter(|last| take(format!("192.0.2.{last}"))).count();
+        assert!(strangers >= 250, "{strangers}");
     }
 }

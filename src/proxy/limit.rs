@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderMap, HeaderName,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 
 use super::{
@@ -135,22 +135,33 @@ fn check_length(headers: &HeaderMap, max_body: Option<u64>) -> Result<(), Reject
 
 /// Charges for what the head tells. A GraphQL body in a coding cannot be looked into: it costs all that fits at once.
 fn charge_head(charge: &Charge, sensitive: Sensitive, sanitized: &Sanitized<'_>) -> Result<(), Rejection> {
+    let head = sanitized.head;
     let taken = match sensitive {
-        Sensitive::Endpoint(_) | Sensitive::SecondFactor => charge.take(u32::from(sensitive.is_login())),
-        Sensitive::Graphql if sanitized.head.headers.contains_key(CONTENT_ENCODING) => charge.take_whole(),
-        Sensitive::Graphql => {
-            charge.take(TokenMutations::in_text(sanitized.head.uri.query().unwrap_or_default()))
+        Sensitive::Endpoint(_) | Sensitive::SecondFactor => charge.take(u32::from(sensitive.is_charged())),
+        // Magento takes mutations by POST alone.
+        Sensitive::Graphql if head.method == Method::POST && head.headers.contains_key(CONTENT_ENCODING) => {
+            charge.take_whole()
         }
+        Sensitive::Graphql => charge.take(TokenMutations::in_text(head.uri.query().unwrap_or_default())),
         Sensitive::Soap => {
-            let query = sanitized.head.uri.query().unwrap_or_default();
-            charge.take(u32::from(names_issuing_service(query)))
+            let query = head.uri.query().unwrap_or_default();
+            charge.take(u32::from(names_issuing_service(query) || is_form(&head.headers)))
         }
     };
     Ok(taken?)
 }
 
-/// Whether a query asks for a SOAP service that checks passwords. Magento calls no other services than those that the query
-/// names, and one operation a request.
+/// Whether PHP would read parameters from the body, and with them which SOAP services are asked for.
+fn is_form(headers: &HeaderMap) -> bool {
+    const FORMS: [&[u8]; 2] = [b"application/x-www-form-urlencoded", b"multipart/form-data"];
+    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    FORMS
+        .iter()
+        .any(|form| media_type.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form)))
+}
+
+/// Whether a query asks for a SOAP service that checks passwords. Magento calls no other services than those that the
+/// parameters name, and one operation a request.
 fn names_issuing_service(query: &str) -> bool {
     let text = decoded(query.as_bytes());
     ISSUING_SERVICES.iter().any(|name| text.windows(name.len()).any(|part| part == *name))

@@ -28,12 +28,14 @@ use crate::{
 };
 
 /// Magento's endpoints on REST (`MAGENTO_AUTH` section 6.1), and those of the second factor, which check a password too
-/// (section 6.5): whatever their names, the providers' actions are five segments long.
+/// (section 6.5): whatever their names, the providers' actions are five segments long, or six
+/// (`authy/send-token/:via`).
 const ROUTES: &str = r#"[
     {"method": "POST", "route": "/V1/integration/admin/token", "resources": ["anonymous"]},
     {"method": "POST", "route": "/V1/integration/customer/token", "resources": ["anonymous"]},
     {"method": "POST", "route": "/V1/integration/customer/revoke-customer-token", "resources": ["self"]},
-    {"method": "POST", "route": "/V1/tfa/provider/:provider/:action", "resources": ["anonymous"]}
+    {"method": "POST", "route": "/V1/tfa/provider/:provider/:action", "resources": ["anonymous"]},
+    {"method": "POST", "route": "/V1/tfa/provider/:provider/:action/:via", "resources": ["anonymous"]}
 ]"#;
 
 /// An endpoint that the gate can answer in Magento's place.
@@ -108,6 +110,16 @@ pub enum Sensitive {
 }
 
 impl Sensitive {
+    /// Whether a request to it costs an address one of its sign-ins: it checks a password, or has a stranger's signature
+    /// looked into.
+    #[must_use]
+    pub const fn is_charged(self) -> bool {
+        match self {
+            Self::Endpoint(OwnEndpoint::RequestToken | OwnEndpoint::AccessToken) => true,
+            Self::Endpoint(_) | Self::SecondFactor | Self::Graphql | Self::Soap => self.is_login(),
+        }
+    }
+
     /// Whether a request to it checks a password.
     #[must_use]
     pub const fn is_login(self) -> bool {
@@ -292,6 +304,8 @@ pub struct OwnAnswer {
     pub response: Response<Bytes>,
     /// The class of the refusal, if it is one in a form of its own; one of a closed set of words.
     pub refused: Option<&'static str>,
+    /// The consumer whose nonce was used before, if that is why it is refused.
+    pub replayed: Option<u32>,
 }
 
 /// Whoever answers the gate's own endpoints. The futures wait for whatever they wait for elsewhere, never on the worker.

@@ -97,11 +97,13 @@ const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
 }
 
-/// A path, or an absolute URI that agrees with Host. `CONNECT`, `TRACE` and `*` have no meaning here.
+/// A path, or an absolute URI that agrees with Host. `CONNECT`, `TRACE` and `*` have no meaning here. Methods are compared
+/// byte by byte (RFC 9110 section 9.1); PHP raises them, so that `post` would be another method behind us than here.
 fn target(head: &Parts, host: &str) -> Result<(), Rejection> {
     let agrees = head.uri.authority().is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
     let is_tunnel = head.method == Method::CONNECT || head.method == Method::TRACE;
-    if agrees && !is_tunnel && head.uri.path().starts_with('/') {
+    let is_raised = !head.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase());
+    if agrees && !is_tunnel && is_raised && head.uri.path().starts_with('/') {
         Ok(())
     } else {
         Err(Rejection::Malformed(Malformation::Target))

@@ -85,6 +85,7 @@ impl App {
         let kept = Kept {
             nonces: Arc::clone(&nonces),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
+            own_bodies: Arc::new(FormBudget::for_own_bodies()),
             connections: Arc::new(Semaphore::new(config.listen.max_connections)),
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),

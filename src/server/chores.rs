@@ -70,9 +70,12 @@ impl Chores {
     async fn refresh_tables(self, mut drain: watch::Receiver<bool>) {
         let mut ticks = tokio::time::interval(self.refresh_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rules = self.rules.clone();
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.refresh_once().await,
+                // A change that was read into the tables before these is not read again.
+                Ok(()) = rules.changed() => self.refresh_once().await,
                 () = self.watch.tables_changed() => self.refresh_once().await,
                 () = ended(&mut drain) => return,
             }

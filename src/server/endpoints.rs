@@ -10,7 +10,7 @@ use http::{
     HeaderName,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::handshake;
 use crate::{
@@ -38,6 +38,9 @@ use crate::{
         handshake::{Answered, Asked, Handshake},
     },
 };
+
+/// Steps of handshakes under way at once; look-ups of callers go by the same connections.
+const MAX_HANDSHAKES: usize = 16;
 
 /// Which endpoints are answered here. Where admins need a second factor, only the upstream can let them in.
 pub(super) fn own(config: &Config) -> OwnRules {
@@ -98,7 +101,8 @@ impl Desks {
         handshake: Handshake,
     ) -> Arc<dyn Endpoints> {
         let (tokens, reference) = (Arc::clone(&self.tokens), Arc::clone(reference));
-        let answering = Answering { tokens, handshake, reference };
+        let handshakes = Semaphore::new(MAX_HANDSHAKES);
+        let answering = Answering { tokens, handshake, handshakes, reference };
         Arc::new(OwnEndpoints(Arc::new(answering), self.runtime.clone()))
     }
 }
@@ -135,6 +139,7 @@ struct OwnEndpoints(Arc<Answering>, Handle);
 struct Answering {
     tokens: Arc<TokenEndpoints>,
     handshake: Handshake,
+    handshakes: Semaphore,
     reference: Arc<ReferenceTables>,
 }
 
@@ -168,27 +173,32 @@ impl OwnEndpoints {
 
 impl Answering {
     async fn answer(&self, request: OwnRequest) -> Result<OwnAnswer, Rejection> {
-        let (response, refused) = match request.call.endpoint() {
-            OwnEndpoint::AdminToken => (self.tokens.admin_token(&read(request).1).await?, None),
+        let response = match request.call.endpoint() {
+            OwnEndpoint::AdminToken => self.tokens.admin_token(&read(request).1).await?,
             OwnEndpoint::CustomerToken => {
                 let website_id = self.website(&request.call)?;
-                (self.tokens.customer_token(&read(request).1, website_id).await?, None)
+                self.tokens.customer_token(&read(request).1, website_id).await?
             }
             OwnEndpoint::RevokeCustomerToken => {
                 let (call, request) = read(request);
-                (self.tokens.revoke_customer_token(&request, call.caller()).await?, None)
+                self.tokens.revoke_customer_token(&request, call.caller()).await?
             }
-            // These have refusals of their own.
-            OwnEndpoint::RequestToken => {
-                let Answered { response, refused } = self.handshake.request_token(&asked(request)).await;
-                (response, refused)
-            }
-            OwnEndpoint::AccessToken => {
-                let Answered { response, refused } = self.handshake.access_token(&asked(request)).await;
-                (response, refused)
+            step @ (OwnEndpoint::RequestToken | OwnEndpoint::AccessToken) => {
+                return self.shake_hands(step, &asked(request)).await;
             }
         };
-        Ok(OwnAnswer { response, refused })
+        Ok(OwnAnswer { response, refused: None, replayed: None })
+    }
+
+    /// The handshake has refusals of its own. Few at a time: each asks the store before it knows who asks.
+    async fn shake_hands(&self, step: OwnEndpoint, asked: &Asked) -> Result<OwnAnswer, Rejection> {
+        let Ok(_permit) = self.handshakes.try_acquire() else { return Err(Rejection::StoreUnavailable) };
+        let Answered { response, refused, replayed } = if step == OwnEndpoint::RequestToken {
+            self.handshake.request_token(asked).await
+        } else {
+            self.handshake.access_token(asked).await
+        };
+        Ok(OwnAnswer { response, refused, replayed })
     }
 
     async fn screen(&self, request: OwnRequest) -> Result<(), Rejection> {

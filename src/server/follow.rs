@@ -41,9 +41,11 @@ impl Reloader {
                     }
                 }
             }
+            // Looked at before they are read: a change meanwhile is one more.
+            let before = FileWatch::at(files.paths.clone());
             let loaded = load();
             if let Ok(config) = &loaded {
-                files = FileWatch::of(config);
+                files = FileWatch::of(config).since(&before);
             }
             // Log and figures have heard of it.
             let _ = self.take_up(loaded).await;
@@ -79,6 +81,17 @@ impl FileWatch {
     fn at(paths: Vec<PathBuf>) -> Self {
         let read = look(&paths);
         Self { paths, last: read.clone(), read }
+    }
+
+    /// The same watch, where what was looked at earlier counts as read.
+    fn since(mut self, earlier: &Self) -> Self {
+        for (path, read) in self.paths.iter().zip(&mut self.read) {
+            if let Some((_, look)) = earlier.paths.iter().zip(&earlier.read).find(|(known, _)| *known == path)
+            {
+                *read = *look;
+            }
+        }
+        self
     }
 
     /// Whether they differ from what was read and look as they did the time before.

@@ -35,6 +35,7 @@ use crate::{
 pub(super) struct Kept {
     pub(super) nonces: Arc<NonceStore>,
     pub(super) forms: Arc<FormBudget>,
+    pub(super) own_bodies: Arc<FormBudget>,
     pub(super) connections: Arc<Semaphore>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
@@ -73,6 +74,7 @@ impl Kept {
             facts,
             forward: wire::forward(config),
             forms: Arc::clone(&self.forms),
+            own_bodies: Arc::clone(&self.own_bodies),
             connections: Arc::clone(&self.connections),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),

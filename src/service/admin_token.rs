@@ -13,8 +13,11 @@ use super::{
     passwords::Verdict,
 };
 use crate::{
-    auth::{identity::UserType, secret::Secret},
-    store::logins::{AdminAccount, LoginKind},
+    auth::{identity::UserType, secret::Secret, time::UnixTime},
+    store::{
+        StoreError,
+        logins::{AdminAccount, LoginKind},
+    },
 };
 
 const NO_ROLE: &str = "More permissions are needed to access this.";
@@ -47,15 +50,23 @@ impl AdminTokenService {
         let (kind, now) = (LoginKind::Admin, desk.now());
         let attempt = Attempt { credentials, kind, settings: &settings, origin, now };
         desk.admit(&attempt).await?;
-        let account = desk.facts.store().admin_account(credentials.username).await?;
-        let account = account
-            .filter(|account| !settings.case_sensitive_admins || account.username == credentials.username);
-        let stored = account.as_ref().map(|account| &account.password_hash);
+        let before = self.account(&attempt).await?;
+        let stored = before.as_ref().map(|account| &account.password_hash);
         let verdict = desk.check(&attempt, stored).await?;
-        match judge(account, verdict) {
+        // Checking takes its time, and the account may have been given another password or been shut meanwhile.
+        let as_of = desk.now();
+        let account = self.account(&attempt).await?;
+        let verdict = verdict.of((stored, account.as_ref().map(|account| &account.password_hash)));
+        match judge(account, verdict, as_of) {
             Ok(proven) => desk.welcome(&attempt, proven).await,
             Err(denial) => Err(desk.deny(&attempt, denial).await),
         }
+    }
+
+    async fn account(&self, attempt: &Attempt<'_>) -> Result<Option<AdminAccount>, StoreError> {
+        let name = attempt.credentials.username;
+        let account = self.0.facts.store().admin_account(name).await?;
+        Ok(account.filter(|account| !attempt.settings.case_sensitive_admins || account.username == name))
     }
 
     /// Ends every token of an admin; Magento has no route for it. An id that nobody has is no error.
@@ -71,7 +82,7 @@ impl AdminTokenService {
     }
 }
 
-fn judge(account: Option<AdminAccount>, verdict: Verdict) -> Result<Proven, Denial> {
+fn judge(account: Option<AdminAccount>, verdict: Verdict, as_of: UnixTime) -> Result<Proven, Denial> {
     let Some(account) = account else {
         return Err(Denial::generic("user_unknown", None, Counts::ForName));
     };
@@ -86,6 +97,6 @@ fn judge(account: Option<AdminAccount>, verdict: Verdict) -> Result<Proven, Deni
         return Err(Denial { text: NO_ROLE, ..Denial::generic("no_role", id, Counts::Nowhere) });
     }
     let AdminAccount { id, password_hash, revoke_before, .. } = account;
-    let holder = Holder { user_type: UserType::Admin, id, revoke_before };
+    let holder = Holder { user_type: UserType::Admin, id, revoke_before, as_of };
     Ok(Proven { holder, password_hash, needs_upgrade })
 }

@@ -18,6 +18,7 @@ use crate::{
         identity::UserType,
         route::{AccountShare, StoreScope, StoreView},
         secret::Secret,
+        time::UnixTime,
     },
     store::{
         StoreError,
@@ -61,10 +62,15 @@ impl CustomerTokenService {
         let (kind, now) = (LoginKind::Customer, desk.now());
         let attempt = Attempt { credentials, kind, settings: &settings, origin, now };
         desk.admit(&attempt).await?;
-        let account = self.account(credentials.username, website_id).await?;
-        let stored = account.as_ref().and_then(|account| account.password_hash.as_ref());
+        let before = self.account(credentials.username, website_id).await?;
+        let stored = before.as_ref().and_then(|account| account.password_hash.as_ref());
         let verdict = desk.check(&attempt, stored).await?;
-        match judge(account, verdict, &attempt) {
+        // As for admins: what the account is now counts.
+        let as_of = desk.now();
+        let account = self.account(credentials.username, website_id).await?;
+        let now = account.as_ref().and_then(|account| account.password_hash.as_ref());
+        let verdict = verdict.of((stored, now));
+        match judge(account, verdict, (&attempt, as_of)) {
             Ok(proven) => desk.welcome(&attempt, proven).await,
             Err(denial) => Err(desk.deny(&attempt, denial).await),
         }
@@ -102,7 +108,7 @@ impl CustomerTokenService {
 fn judge(
     account: Option<CustomerAccount>,
     verdict: Verdict,
-    attempt: &Attempt<'_>,
+    (attempt, as_of): (&Attempt<'_>, UnixTime),
 ) -> Result<Proven, Denial> {
     let Some(account) = account else {
         return Err(Denial::generic("user_unknown", None, Counts::ForName));
@@ -126,6 +132,6 @@ fn judge(
     if !is_active {
         return denial("user_inactive", Counts::ForName);
     }
-    let holder = Holder { user_type: UserType::Customer, id, revoke_before };
+    let holder = Holder { user_type: UserType::Customer, id, revoke_before, as_of };
     Ok(Proven { holder, password_hash, needs_upgrade })
 }

@@ -58,15 +58,31 @@ pub(super) struct Holder {
     pub(super) user_type: UserType,
     pub(super) id: u32,
     pub(super) revoke_before: Option<UnixTime>,
+    /// When the account was read: what happened to it later ends the token.
+    pub(super) as_of: UnixTime,
+}
+
+/// How far ahead of this clock a revocation may be dated and a token still be issued behind it.
+const MAX_LEAD: Duration = Duration::from_secs(61);
+
+impl Holder {
+    /// The time that the token is dated: after the last revocation, so that it holds at once.
+    fn issued_at(&self) -> Result<UnixTime, ServiceError> {
+        let Some(revoked) = self.revoke_before.filter(|revoked| *revoked >= self.as_of) else {
+            return Ok(self.as_of);
+        };
+        if revoked > self.as_of.plus(MAX_LEAD) {
+            return Err(ServiceError::Misconfigured("a revocation is dated in the future: set the clocks"));
+        }
+        Ok(revoked.plus(Duration::from_secs(1)))
+    }
 }
 
 impl TokenIssuer {
     /// Issues a token and records that it did. The record of an opaque one is written before its row, where it can be
     /// written at all.
     pub(super) async fn issue(&self, holder: Holder, record: Record) -> Result<Secret<String>, ServiceError> {
-        let now = self.clock.now();
-        let issued_at =
-            if holder.revoke_before == Some(now) { now.plus(Duration::from_secs(1)) } else { now };
+        let issued_at = holder.issued_at()?;
         match self.issuer {
             Issuer::Jwt => {
                 let token = self.sign(holder, issued_at)?;
@@ -194,9 +210,9 @@ mod tests {
     const CUSTOMER: &str =
         "INSERT INTO customer_entity (entity_id, email, website_id) VALUES (7, 'a@example.com', 1)";
 
-    fn holder(revoke_before: Option<i64>) -> Holder {
+    fn holder(shop: &Shop, revoke_before: Option<i64>) -> Holder {
         let revoke_before = revoke_before.map(UnixTime::from_seconds);
-        Holder { user_type: UserType::Customer, id: 7, revoke_before }
+        Holder { user_type: UserType::Customer, id: 7, revoke_before, as_of: shop.desk.now() }
     }
 
     fn settings(issuer: Issuer) -> TokenSettings {
@@ -205,14 +221,14 @@ mod tests {
 
     async fn issue(shop: &Shop, revoke_before: Option<i64>) -> Result<Secret<String>, ServiceError> {
         let record = guest().record(Action::TokenIssued);
-        shop.desk.tokens.issue(holder(revoke_before), record).await
+        shop.desk.tokens.issue(holder(shop, revoke_before), record).await
     }
 
     #[tokio::test]
     async fn a_jwt_is_the_one_that_magento_would_issue() {
         let shop = Shop::open(settings(Issuer::Jwt)).await;
         shop.at(1_700_000_000 - NOW);
-        let admin = Holder { user_type: UserType::Admin, id: 1, revoke_before: None };
+        let admin = Holder { user_type: UserType::Admin, id: 1, revoke_before: None, as_of: shop.desk.now() };
         let token = shop.desk.tokens.issue(admin, guest().record(Action::TokenIssued)).await.unwrap();
         // MAGENTO_AUTH 2.7.
         assert_eq!(
@@ -247,7 +263,7 @@ mod tests {
         let shop = Shop::open(settings(Issuer::Jwt)).await;
         shop.sql(CUSTOMER).await;
         let opaque = TokenIssuer { issuer: Issuer::Opaque, ..shop.desk.tokens.clone() };
-        let token = opaque.issue(holder(None), guest().record(Action::TokenIssued)).await.unwrap();
+        let token = opaque.issue(holder(&shop, None), guest().record(Action::TokenIssued)).await.unwrap();
         assert!(shop.fact(&token).await.is_positive());
         shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
         assert!(matches!(&*shop.fact(&token).await, Fact::Refused("token_revoked_by_user")));

@@ -128,7 +128,7 @@ impl OperatorTokens {
                 "opaque tokens of this kind of user live for no time at all",
             ));
         }
-        let holder = Holder { user_type, id, revoke_before: found.revoke_before };
+        let holder = Holder { user_type, id, revoke_before: found.revoke_before, as_of: desk.now() };
         let record = Record {
             name: Some(user.name.clone()),
             detail: Some("without a password".to_owned()),

@@ -6,9 +6,9 @@
 //!
 //! Every check costs one current Argon2 hash at least: an account that does not exist or has no password is checked
 //! against a hash that nobody has the password of, and an account whose MD5 or SHA-256 hash costs nothing pays one more.
-//! Otherwise the time would say which addresses are customers and whose hash is worth stealing. It does not hide two
-//! things: a hash that was upgraded without its password (`0:1:2`) costs some microseconds more, and a throttled name
-//! is refused without any hash, whether it is somebody's or not.
+//! Otherwise the time would say which addresses are customers and whose hash is worth stealing. It does not hide that a
+//! hash that was upgraded without its password (`0:1:2`), and the count of a customer's own failures, cost some
+//! microseconds more, and that a throttled name is refused without any hash, whether it is somebody's or not.
 
 use std::{
     fmt,
@@ -64,6 +64,17 @@ pub enum Verdict {
     },
     /// It is not, or nothing is stored.
     Wrong,
+}
+
+impl Verdict {
+    /// What it says where the stored hash may have been replaced after it was read: of another hash, nothing good.
+    pub(super) fn of(self, (read, now): (Option<&Secret<String>>, Option<&Secret<String>>)) -> Self {
+        let is_same = match (read, now) {
+            (Some(read), Some(now)) => read.equals(now.expose().as_bytes()),
+            (_, None) | (None, _) => false,
+        };
+        if is_same { self } else { Self::Wrong }
+    }
 }
 
 /// The workers of one process; cheap to clone.

@@ -171,9 +171,14 @@ impl FactCache {
     }
 
     fn holds(&self, entry: &Entry) -> bool {
-        let subject = entry.fact.grant().and_then(|grant| subject(&grant.context));
-        self.generations.holds_for_everyone(entry.generation)
-            && subject.is_none_or(|subject| self.generations.holds(subject, entry.generation))
+        self.believes(&entry.fact, entry.generation)
+    }
+
+    /// Whether nothing happened to the subject of a fact since the lookup that began at `generation`.
+    pub(super) fn believes(&self, fact: &Fact, generation: Generation) -> bool {
+        let subject = fact.grant().and_then(|grant| subject(&grant.context));
+        self.generations.holds_for_everyone(generation)
+            && subject.is_none_or(|subject| self.generations.holds(subject, generation))
     }
 }
 

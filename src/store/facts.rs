@@ -33,6 +33,9 @@ use crate::auth::{identity::UserType, secret::Secret, session::SessionId};
 /// `oauth_token.token` is 32 characters wide: a longer value cannot be a row, and costs no query.
 pub const OPAQUE_MAX: usize = 32;
 
+/// How often one lookup asks, where what it asks about changes each time.
+const MAX_ASKED: u32 = 3;
+
 /// A credential to look up.
 #[derive(Debug)]
 pub enum Lookup {
@@ -203,14 +206,13 @@ impl Facts {
     /// # Errors
     /// When the store cannot be asked and no proven fact may stand in for its answer.
     pub async fn resolve(&self, key: CredentialKey, lookup: Lookup) -> Result<Arc<Fact>, LookupFailed> {
-        let stale = match self.0.cache.get(&key, self.0.epoch) {
-            Cached::Fresh(fact) => return Ok(fact),
-            Cached::Stale(fact) => Some(fact),
-            Cached::Missing => None,
-        };
+        if let Cached::Fresh(fact) = self.0.cache.get(&key, self.0.epoch) {
+            return Ok(fact);
+        }
         let answer = self.flight(key, lookup).await;
-        match (answer, stale) {
-            (Err(_), Some(proven)) => Ok(proven),
+        // Only now: what was proven when the lookup began may have been revoked since.
+        match (answer, self.0.cache.get(&key, self.0.epoch)) {
+            (Err(_), Cached::Fresh(proven) | Cached::Stale(proven)) => Ok(proven),
             (answer, _) => answer,
         }
     }
@@ -237,11 +239,21 @@ impl Inner {
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(LookupFailed::Overloaded);
         };
-        self.lookups.fetch_add(1, Ordering::Relaxed);
-        let generation = self.cache.generation();
-        let fact = Arc::new(self.ask_in_time(&lookup).await?);
-        self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation, self.epoch));
-        Ok(fact)
+        let mut asked = 0;
+        loop {
+            asked += 1;
+            self.lookups.fetch_add(1, Ordering::Relaxed);
+            let generation = self.cache.generation();
+            let fact = Arc::new(self.ask_in_time(&lookup).await?);
+            // Whoever joined after a revocation must not be let in by what was read before it.
+            if self.cache.believes(&fact, generation) {
+                self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation, self.epoch));
+                return Ok(fact);
+            }
+            if asked == MAX_ASKED {
+                return Err(LookupFailed::Unavailable);
+            }
+        }
     }
 
     async fn ask_in_time(&self, lookup: &Lookup) -> Result<Fact, LookupFailed> {

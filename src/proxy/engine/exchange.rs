@@ -168,15 +168,15 @@ impl Body {
         Ok(())
     }
 
-    /// The whole body, if it is no longer than `most`.
-    pub(super) async fn collected(&mut self, forms: &FormBudget, most: usize) -> Result<Bytes, Rejection> {
+    /// The whole body, if it is no longer than this room allows.
+    pub(super) async fn collected(&mut self, room: &FormBudget) -> Result<Bytes, Rejection> {
         if let Self::Unread(_) = self
             && let Self::Unread(relay) = std::mem::replace(self, Self::Moving)
         {
-            *self = Self::Form(forms.collect_at_most(most, relay).await?);
+            *self = Self::Form(room.collect(relay).await?);
         }
         match self {
-            Self::Form(form) if form.bytes.len() <= most => Ok(form.bytes.clone()),
+            Self::Form(form) if room.allows(form.bytes.len()) => Ok(form.bytes.clone()),
             Self::Form(_) | Self::Unread(_) | Self::Moving => Err(Rejection::BodyTooLarge),
         }
     }

@@ -1,7 +1,8 @@
 //! Collecting a body, because a signature covers it, or because the gate answers it itself.
 //!
-//! Of the first kind, only a signed request whose header parameters, timestamp, consumer and token already passed gets here. One body is
-//! bounded, and so is the memory of all of them together: a flood of forms is refused, not buffered.
+//! Of the first kind, only a signed request whose header parameters, timestamp, consumer and token already passed gets here;
+//! of the second, anybody's. So each kind has room of its own. One body is bounded, and so is the memory of all of them
+//! together: a flood is refused, not buffered. Room is taken for what has arrived, never for what was announced.
 
 use std::sync::{
     Arc,
@@ -15,7 +16,13 @@ use http_body_util::BodyExt as _;
 use super::body::{BodyError, Relay};
 use crate::auth::rejection::{Malformation, Rejection};
 
-/// Room for form bodies of one process; cheap to clone.
+/// More than any login or handshake needs.
+const OWN_BODY: usize = 64 * 1024;
+
+/// What all of them may take together; an ordinary login is a hundred bytes.
+const OWN_BODIES: usize = 16 * 1024 * 1024;
+
+/// Room for collected bodies of one kind; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FormBudget {
     left: Arc<AtomicUsize>,
@@ -23,37 +30,40 @@ pub struct FormBudget {
 }
 
 impl FormBudget {
+    /// Room for what the gate answers itself: logins, handshakes.
+    #[must_use]
+    pub fn for_own_bodies() -> Self {
+        Self::new(OWN_BODIES, OWN_BODY)
+    }
+
     /// Room for `total` bytes, at most `per_form` a body.
     #[must_use]
     pub fn new(total: usize, per_form: usize) -> Self {
         Self { left: Arc::new(AtomicUsize::new(total)), per_form }
     }
 
-    /// Collects a form; its share of the room is free again when the result is dropped.
-    pub(super) async fn collect(&self, body: Relay) -> Result<Form, Rejection> {
-        self.collect_at_most(self.per_form, body).await
+    /// Whether one body may be so long.
+    pub(super) const fn allows(&self, length: usize) -> bool {
+        length <= self.per_form
     }
 
-    /// Collects a body of at most so many bytes.
-    pub(super) async fn collect_at_most(&self, most: usize, mut body: Relay) -> Result<Form, Rejection> {
-        let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-        let share = self.take(announced.unwrap_or(most).min(most))?;
-        let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default().min(most));
+    /// Collects a body; its share of the room is free again when the result is dropped.
+    pub(super) async fn collect(&self, mut body: Relay) -> Result<Form, Rejection> {
+        let most = self.per_form;
+        if body.size_hint().lower() > most as u64 {
+            return Err(Rejection::BodyTooLarge);
+        }
+        let mut share = Share { left: Arc::clone(&self.left), bytes: 0 };
+        let mut bytes = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let data = frame.map_err(refused)?.into_data().unwrap_or_default();
             if bytes.len() + data.len() > most {
                 return Err(Rejection::BodyTooLarge);
             }
+            share.grow(data.len())?;
             bytes.extend_from_slice(&data);
         }
         Ok(Form { bytes: bytes.freeze(), _share: share })
-    }
-
-    fn take(&self, bytes: usize) -> Result<Share, Rejection> {
-        self.left
-            .try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes))
-            .map_err(|_full| Rejection::FormBudgetExhausted)?;
-        Ok(Share { left: Arc::clone(&self.left), bytes })
     }
 }
 
@@ -79,6 +89,16 @@ pub(super) struct Form {
 struct Share {
     left: Arc<AtomicUsize>,
     bytes: usize,
+}
+
+impl Share {
+    fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
+        self.left
+            .try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes))
+            .map_err(|_full| Rejection::FormBudgetExhausted)?;
+        self.bytes += bytes;
+        Ok(())
+    }
 }
 
 impl Drop for Share {

@@ -1,7 +1,9 @@
 //! Requests that the gate answers itself, or asks itself about before they go upstream.
 //!
-//! Their bodies are collected, short ones only, within the room that signed forms have too. The answer is made elsewhere,
+//! Their bodies are collected, short ones only, within room and time of their own: anybody may send one. The answer is made elsewhere,
 //! behind [`Endpoints`](crate::proxy::own::Endpoints): a worker hands the request over and awaits, as it does for facts.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, request::Parts};
@@ -20,8 +22,8 @@ use crate::{
     store::Subject,
 };
 
-/// More than any login or handshake needs.
-const MAX_BODY: usize = 64 * 1024;
+/// How long such a body may take in all: whoever sends it knows it already.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What is left to do when the upstream has answered.
 pub(super) enum Aftermath {
@@ -44,7 +46,8 @@ impl Inbound<'_> {
     ) -> Result<Response<Content>, Rejection> {
         let request = self.own_request(call, head, &mut body, report).await?;
         let shared = &self.service.shared;
-        let OwnAnswer { mut response, refused } = shared.endpoints.answer(request).await?;
+        let OwnAnswer { mut response, refused, replayed } = shared.endpoints.answer(request).await?;
+        report.replayed(replayed);
         if let Some(reason) = refused {
             report.refused_as(reason);
             let name = shared.settings.replies.header.clone();
@@ -99,7 +102,8 @@ impl Inbound<'_> {
         report: &Report,
     ) -> Result<OwnRequest, Rejection> {
         let shared = &self.service.shared;
-        let body: Bytes = body.collected(&shared.forms, MAX_BODY).await?;
+        let collecting = tokio::time::timeout(BODY_TIME, body.collected(&shared.own_bodies));
+        let body: Bytes = collecting.await.map_err(|_late| Rejection::BodyStalled)??;
         let client = self.client.peer.client(&head.headers, &shared.settings.trusted_proxies);
         let request_id = report.request_id.to_str().unwrap_or_default().to_owned();
         Ok(OwnRequest { call, head, body, client, request_id, now: self.now })

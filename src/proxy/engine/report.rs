@@ -85,6 +85,11 @@ impl Report {
         self.refused = Some(reason);
     }
 
+    /// Whoever answered met a nonce that was used before.
+    pub(super) const fn replayed(&mut self, consumer_id: Option<u32>) {
+        self.notes.replayed = consumer_id;
+    }
+
     /// The answer's body ended.
     pub(super) fn finish(mut self, ended: Ended) {
         self.ended = Some(ended);

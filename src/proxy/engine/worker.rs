@@ -77,8 +77,10 @@ pub struct Shared {
     pub settings: WorkerSettings,
     /// Whoever answers the gate's own endpoints.
     pub endpoints: Arc<dyn Endpoints>,
-    /// Room for collected bodies.
+    /// Room for bodies that signatures cover.
     pub forms: Arc<FormBudget>,
+    /// Room for bodies that the gate answers itself.
+    pub own_bodies: Arc<FormBudget>,
     /// Room for connections.
     pub connections: Arc<Semaphore>,
     /// The time.

@@ -2,7 +2,7 @@
 //!
 //! Whoever uses the old one has that long to change over; nobody has to stop. A consumer has at most one older secret: a
 //! second rotation within the overlap ends the first secret at once. An older token keeps its row until its end. An
-//! overlap of nothing ends the old one now.
+//! overlap of nothing ends every old one now.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
         foundation::{conclude, record, refused},
         random,
     },
-    store::sql::Change,
+    store::{rows::TokenType, sql::Change},
 };
 
 /// Longer than that, two valid secrets are a habit and no change-over.
@@ -86,7 +86,10 @@ impl OauthService {
         let tokens = change.tokens_of(consumer_id).await?;
         let old = current_access(&tokens).ok_or_else(|| refused("Token is not an access token"))?;
         if overlap.is_zero() {
-            change.delete_token(old.id).await?;
+            // An older one that an earlier rotation left valid ends as well.
+            for token in tokens.iter().filter(|token| token.token_type == TokenType::Access) {
+                change.delete_token(token.id).await?;
+            }
         } else {
             change.keep_older_token(old.id, self.foundation.now().plus(overlap)).await?;
         }

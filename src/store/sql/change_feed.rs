@@ -28,7 +28,7 @@ pub struct ChangeMark(i64);
 pub enum Changed {
     /// Somebody's credentials, or whether they count.
     Subject(Subject),
-    /// Stores, roles, rules or settings.
+    /// Roles, rules or settings; stores are read again at the next tick.
     Tables,
 }
 

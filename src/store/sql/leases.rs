@@ -1,7 +1,7 @@
 //! Who runs a job: one row a job, taken by compare-and-swap, kept for a while, given back at the end.
 //!
-//! A runner that was killed keeps its row until the lease runs out. A lease that ends further ahead than any lease may is of a
-//! clock that was set back since, and counts as run out.
+//! A runner that was killed keeps its row until the lease runs out. A lease that ends a minute further ahead than
+//! any lease may is of a clock that was set back since, and counts as run out.
 
 use sqlx::{query, sqlite::SqliteRow};
 
@@ -11,7 +11,7 @@ use crate::{auth::time::UnixTime, store::StoreError};
 const TAKE: &str = "
     INSERT INTO portcullis_job (name, owner, leased_until) VALUES (?1, ?2, ?4)
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, leased_until = excluded.leased_until
-    WHERE (leased_until <= ?3 OR leased_until > ?4)
+    WHERE (leased_until <= ?3 OR leased_until > ?4 + 60)
         AND (?5 IS NULL OR finished_at IS NULL OR finished_at <= ?5 OR finished_at > ?3)";
 
 const KEEP: &str = "

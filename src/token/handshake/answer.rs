@@ -7,7 +7,10 @@ use http::{
 };
 
 use super::{Answered, Problem};
-use crate::{auth::form_text::push_field, service::oauth::AccessToken};
+use crate::{
+    auth::{form_text::push_field, oauth1::OauthProblem},
+    service::oauth::AccessToken,
+};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 /// A token in the answer to a GET must not be kept on the way.
@@ -20,7 +23,7 @@ pub(super) fn answer(outcome: Result<AccessToken, Problem>) -> Answered {
         Ok(issued) => {
             push_field(&mut body, "oauth_token", issued.token.expose());
             push_field(&mut body, "oauth_token_secret", issued.secret.expose());
-            Answered { response: page(body), refused: None }
+            Answered { response: page(body), refused: None, replayed: None }
         }
         Err(problem) => {
             push_field(&mut body, "oauth_problem", &problem.text());
@@ -30,7 +33,11 @@ pub(super) fn answer(outcome: Result<AccessToken, Problem>) -> Answered {
             if let Problem::Unavailable { retry_after } = problem {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after));
             }
-            Answered { response, refused: Some(problem.reason()) }
+            let replayed = match problem {
+                Problem::Oauth(OauthProblem::NonceUsed { consumer_id }) => Some(consumer_id),
+                Problem::Oauth(_) | Problem::Refused(_) | Problem::Unavailable { .. } => None,
+            };
+            Answered { response, refused: Some(problem.reason()), replayed }
         }
     }
 }

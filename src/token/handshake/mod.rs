@@ -61,6 +61,8 @@ pub struct Answered {
     pub response: Response<Bytes>,
     /// One of a closed set of words.
     pub refused: Option<&'static str>,
+    /// The consumer whose nonce was used before, if that is why.
+    pub replayed: Option<u32>,
 }
 
 impl Handshake {

@@ -10,6 +10,10 @@ use crate::{
     store::{StoreError, sql::SqlStore},
 };
 
+/// A token that is issued in the second of a revocation is dated a second later, so that it holds. Another revocation in that
+/// second must end it too, and is dated later as well; so far at most.
+const MAX_LEAD: i64 = 60;
+
 /// A customer to be written to `customer_entity`.
 #[derive(Debug)]
 pub struct NewCustomer<'a> {
@@ -212,11 +216,15 @@ pub(super) async fn revoke(
     query(
         "INSERT INTO jwt_auth_revoked (user_type_id, user_id, revoke_before) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_type_id, user_id)
-        DO UPDATE SET revoke_before = max(revoke_before, excluded.revoke_before)",
+        DO UPDATE SET revoke_before = CASE
+            WHEN revoke_before BETWEEN excluded.revoke_before AND excluded.revoke_before + ?4 - 1
+            THEN revoke_before + 1
+            ELSE max(revoke_before, excluded.revoke_before) END",
     )
     .bind(user_type as i64)
     .bind(id)
     .bind(before.seconds())
+    .bind(MAX_LEAD)
     .execute(connection)
     .await?;
     Ok(())

@@ -15,3 +15,13 @@ CREATE TABLE portcullis_older_token (
     ends_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX PORTCULLIS_OLDER_TOKEN_ENDS_AT ON portcullis_older_token (ends_at);
+
+-- A cached caller must not outlive the end that its token was given.
+CREATE TRIGGER portcullis_older_token_made AFTER INSERT ON portcullis_older_token BEGIN
+    INSERT INTO portcullis_change (kind, subject)
+    SELECT 1, consumer_id FROM oauth_token WHERE entity_id = NEW.token_id AND consumer_id IS NOT NULL;
+END;
+CREATE TRIGGER portcullis_older_token_moved AFTER UPDATE ON portcullis_older_token BEGIN
+    INSERT INTO portcullis_change (kind, subject)
+    SELECT 1, consumer_id FROM oauth_token WHERE entity_id = NEW.token_id AND consumer_id IS NOT NULL;
+END;
