@@ -2,11 +2,12 @@
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{self, Stdio},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -85,6 +86,11 @@ impl Seen {
     }
 }
 
+/// Every third round ends with its first login, without commands, which take the machine's time from it.
+pub(crate) const fn dies_of_a_login(round: u64) -> bool {
+    round % 3 == 2
+}
+
 /// A round's work.
 pub(crate) struct Load<'a> {
     proxy: SocketAddr,
@@ -94,12 +100,20 @@ pub(crate) struct Load<'a> {
     order: AtomicU64,
     is_ending: AtomicBool,
     seen: Mutex<Seen>,
+    /// Hears of every login.
+    logged_in: mpsc::Sender<()>,
 }
 
 impl<'a> Load<'a> {
-    pub(crate) fn new(proxy: SocketAddr, config: &'a PathBuf, (round, seed): (u64, u64)) -> Self {
+    /// A load, and what tells of each login.
+    pub(crate) fn new(
+        proxy: SocketAddr,
+        config: &'a Path,
+        (round, seed): (u64, u64),
+    ) -> (Self, mpsc::Receiver<()>) {
         let (order, is_ending, seen) = Default::default();
-        Self { proxy, config, round, seed, order, is_ending, seen }
+        let (logged_in, logins) = mpsc::channel();
+        (Self { proxy, config, round, seed, order, is_ending, seen, logged_in }, logins)
     }
 
     /// Works until nobody answers any more.
@@ -112,8 +126,7 @@ impl<'a> Load<'a> {
             scope.spawn(|| self.revoke(StdRng::seed_from_u64(self.seed ^ 2)));
             scope.spawn(|| self.shake_hands(first));
             scope.spawn(|| self.shake_hands(second));
-            // Commands take the machine's time from the logins.
-            if self.round % 3 != 2 {
+            if !dies_of_a_login(self.round) {
                 scope.spawn(|| self.command());
             }
         });
@@ -159,6 +172,7 @@ impl<'a> Load<'a> {
         };
         let from = self.tick();
         let answer = self.ask(&request("POST", target, &[JSON], body.as_bytes()))?;
+        let _ = self.logged_in.send(());
         let span = (from, self.tick());
         let Ok(token) = serde_json::from_slice(&answer.body) else {
             self.surprise(format!("login of {who}: {} {}", answer.status(), answer.text()));

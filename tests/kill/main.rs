@@ -1,7 +1,8 @@
 //! The real binary is killed in the middle of its work, again and again on one store, and nothing is half done afterwards.
 //!
 //! Clients sign in, revoke and exchange tokens, commands change integrations beside the gate, jobs clean up; at a moment that
-//! the seed decides the gate gets SIGKILL, and in every other round the command under way with it. Then the store is whole,
+//! the seed decides, or at once when somebody got a token, the gate gets SIGKILL, and in every other round the command under way
+//! with it. Then the store is whole,
 //! what was answered is in force, every credential has its record, and the next start ends every open one.
 
 #![allow(
@@ -27,11 +28,14 @@ use std::{
 use portcullis::clock::Clock;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use load::{Load, Seen};
+use load::{Load, Seen, dies_of_a_login};
 use shop::Shop;
 
 /// Sets the seed, to see a run again as far as the machine lets it.
 const SEED: &str = "KILL_SEED";
+
+/// A round that is to end with a login ends without it after that.
+const LONGEST: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_gate_that_is_killed_leaves_nothing_half_done() {
@@ -57,6 +61,7 @@ fn kill(rounds: u64) {
         let issuer = if round % 2 == 0 { "jwt" } else { "opaque" };
         let gate = shop.serve(issuer);
         let delay = Duration::from_millis(random.random_range(5..=400));
+        let delay = if dies_of_a_login(round) { LONGEST } else { delay };
         let told = |problems: Vec<String>| {
             assert!(problems.is_empty(), "{SEED}={seed}, before round {round} ({issuer}): {problems:#?}");
         };
@@ -64,10 +69,14 @@ fn kill(rounds: u64) {
         told(load::problems_after_restart(&gate, &seen));
         shop.prepare(round);
         let parties = std::mem::take(&mut shop.parties);
-        let load = Load::new(gate.proxy, &shop.config, (round, random.random()));
+        let (load, logins) = Load::new(gate.proxy, &shop.config, (round, random.random()));
         seen = thread::scope(|scope| {
             let work = scope.spawn(|| load.run(parties));
-            thread::sleep(delay);
+            if dies_of_a_login(round) {
+                let _ = logins.recv_timeout(delay);
+            } else {
+                thread::sleep(delay);
+            }
             load.ending();
             gate.kill();
             work.join().unwrap()
