@@ -5,9 +5,7 @@
 //! `jwt_auth_revoked`, which kills both kinds, and deletes the opaque ones where those are issued.
 //!
 //! Whatever is issued holds at once: a JWT is put before our own verifier first. And in the second of a revocation,
-//! whose tokens are all dead by Magento's rule, a token is dated one second later.
-
-use std::time::Duration;
+//! whose tokens are all dead by Magento's rule, a token is dated one second later ([`crate::auth::revocation`]).
 
 use super::{
     Origin, ServiceError,
@@ -15,7 +13,7 @@ use super::{
     random,
 };
 use crate::{
-    auth::{identity::UserType, jwt::Claims, secret::Secret, time::UnixTime},
+    auth::{identity::UserType, jwt::Claims, revocation::issue_time, secret::Secret, time::UnixTime},
     clock::Clock,
     store::{
         StoreError, Subject,
@@ -63,9 +61,7 @@ pub(super) struct Holder {
 impl TokenIssuer {
     /// Issues a token and records that it did. The record of an opaque one is written before its row.
     pub(super) async fn issue(&self, holder: Holder, record: Record) -> Result<Secret<String>, ServiceError> {
-        let now = self.clock.now();
-        let issued_at =
-            if holder.revoke_before == Some(now) { now.plus(Duration::from_secs(1)) } else { now };
+        let issued_at = issue_time(self.clock.now(), holder.revoke_before);
         match self.issuer {
             Issuer::Jwt => {
                 let token = self.sign(holder, issued_at)?;
@@ -229,6 +225,20 @@ mod tests {
             assert_eq!(shop.rows(revoked).await, [format!("3 7 {}", NOW + 5)], "{issuer:?}");
             let in_that_second = issue(&shop, Some(NOW + 5)).await.unwrap();
             assert!(shop.fact(&in_that_second).await.is_positive(), "{issuer:?}");
+        }
+    }
+
+    /// A token of the second of a revocation outlived the next revocation in that second.
+    #[tokio::test]
+    async fn revocations_of_one_second_end_what_was_issued_between_them() {
+        let shop = Shop::open(settings(Issuer::Jwt)).await;
+        shop.sql(CUSTOMER).await;
+        for later in [0, 2, 4] {
+            shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
+            let token = issue(&shop, Some(NOW + later)).await.unwrap();
+            assert!(shop.fact(&token).await.is_positive(), "{later}");
+            shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
+            assert!(!shop.fact(&token).await.is_positive(), "{later}");
         }
     }
 
