@@ -59,13 +59,14 @@ pub(super) struct Holder {
 }
 
 impl TokenIssuer {
-    /// Issues a token and records that it did. The record of an opaque one is written before its row.
+    /// Issues a token and records that it did. The record of an opaque one is written before its row, that of a JWT before
+    /// anybody has it.
     pub(super) async fn issue(&self, holder: Holder, record: Record) -> Result<Secret<String>, ServiceError> {
         let issued_at = issue_time(self.clock.now(), holder.revoke_before);
         match self.issuer {
             Issuer::Jwt => {
                 let token = self.sign(holder, issued_at)?;
-                self.audit.tell(record).await;
+                self.audit.witness(record).await;
                 Ok(token)
             }
             Issuer::Opaque => self.insert(holder, issued_at, record).await,
@@ -170,9 +171,12 @@ pub(super) async fn conclude<T>(intent: Intent, done: Result<T, StoreError>) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         auth::jwt::AcceptedKeys,
+        config,
         service::testing::{NOW, Shop, guest},
         store::grant::Fact,
     };
@@ -226,6 +230,20 @@ mod tests {
             let in_that_second = issue(&shop, Some(NOW + 5)).await.unwrap();
             assert!(shop.fact(&in_that_second).await.is_positive(), "{issuer:?}");
         }
+    }
+
+    /// Whoever killed the gate right after the answer had a JWT that no record told of.
+    #[tokio::test]
+    async fn the_record_of_a_jwt_is_written_before_anybody_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let to = config::Audit { file: Some(path.clone()), replays: 1, webhook: None };
+        let mut shop = Shop::open(settings(Issuer::Jwt)).await;
+        let clock = shop.desk.tokens.clock.clone();
+        shop.desk.tokens.audit = Audit::open(&to, clock, Arc::default()).unwrap();
+        issue(&shop, None).await.unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.contains("\"action\":\"token_issued\""), "{written}");
     }
 
     /// A token of the second of a revocation outlived the next revocation in that second.
