@@ -183,12 +183,19 @@ impl<'a> Load<'a> {
         Some(login)
     }
 
+    /// A login before anything else, for the first revocation not to wait for one.
+    pub(crate) fn begin(&self) {
+        if !dies_of_a_login(self.round) {
+            self.login(0);
+        }
+    }
+
     /// Ends the tokens of half of the customers.
     fn revoke(&self, mut random: StdRng) {
+        let mut first = self.seen.lock().unwrap().logins.first().cloned();
         while self.goes_on() {
-            let Some(Login { who, token, .. }) = self.login(random.random_range(0..CUSTOMERS / 2)) else {
-                return;
-            };
+            let login = first.take().or_else(|| self.login(random.random_range(0..CUSTOMERS / 2)));
+            let Some(Login { who, token, .. }) = login else { return };
             let bearer = format!("Bearer {token}");
             let from = self.tick();
             let answer = self.ask(&request("POST", REVOKE, &[("Authorization", &bearer)], b""));
