@@ -1,7 +1,6 @@
 //! Integrations and their handshake through the real gate: who gets a token, when, and what ends it.
 //!
-//! The clock is given, the third party is a small server of the test's own. Requests are signed here, apart from the
-//! library's signer, which knows no handshake.
+//! The clock is given, the third party is a small server of the test's own, and its requests are signed by hand.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,13 +15,7 @@ mod support;
 use std::{io::Write as _, net::SocketAddr, thread, time::Duration};
 
 use portcullis::{
-    auth::{
-        oauth1::{
-            ProtocolParameters, Reading, Scheme, SignatureMethod, SignedRequest, TrialKey, base_string,
-        },
-        secret::Secret,
-        time::UnixTime,
-    },
+    auth::{secret::Secret, time::UnixTime},
     clock::Clock,
     config::Config,
     server::{App, integration_service},
@@ -44,6 +37,7 @@ use portcullis::{
 };
 use support::{
     gate::{Gate, Setup},
+    party::{Signature, signed},
     upstream::Upstream,
     wire::{Message, exchange, request},
 };
@@ -161,31 +155,8 @@ fn send(
     (token, verifier): (Option<(&str, &str)>, Option<&str>),
     (time, nonce): (i64, &str),
 ) -> Message {
-    let host = proxy.to_string();
-    let mut credentials = format!(
-        "oauth_consumer_key=\"{}\", oauth_nonce=\"{nonce}\", oauth_signature_method=\"HMAC-SHA256\", oauth_timestamp=\"{time}\"",
-        party.key
-    );
-    for (name, value) in [("oauth_token", token.map(|token| token.0)), ("oauth_verifier", verifier)] {
-        if let Some(value) = value {
-            credentials.push_str(&format!(", {name}=\"{value}\""));
-        }
-    }
-    let signed = SignedRequest {
-        method: "GET",
-        scheme: Scheme::Http,
-        host: &host,
-        path: target,
-        query: None,
-        form: None,
-    };
-    let base = base_string(Reading::Rfc5849, &ProtocolParameters::parse(&credentials), &signed);
-    let token_secret = token.map(|token| token.1).unwrap_or_default();
-    let key = TrialKey::joined(party.secret.as_bytes(), token_secret.as_bytes());
-    let signature = key.signature(SignatureMethod::HmacSha256, &base);
-    let signature = signature.expose().replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    let header = format!("OAuth {credentials}, oauth_signature=\"{signature}\"");
-    exchange(proxy, &request("GET", target, &[("Host", &host), ("Authorization", &header)], b""))
+    let signature = Signature { key: &party.key, secret: &party.secret, token, verifier };
+    exchange(proxy, &signed(proxy, target, signature, (time, nonce)))
 }
 
 fn pair(answer: &Message) -> (String, String) {

@@ -208,8 +208,8 @@ async fn users_are_found_with_their_revocation(home: &Home) {
     assert!(user(UserType::Integration, 1).await.unwrap().is_none());
     assert!(user(UserType::Guest, 1).await.unwrap().is_none());
 
-    // A revocation of admin 4 is not one of customer 4, and it is never moved back.
-    for (before, expected) in [(100, 100), (200, 200), (150, 200)] {
+    // A revocation of admin 4 is not one of customer 4. It is never moved back, and further where tokens may be dated behind it.
+    for (before, expected) in [(100, 100), (100, 101), (200, 200), (139, 200), (150, 201)] {
         home.store.revoke_user(UserType::Admin, 4, UnixTime::from_seconds(before)).await.unwrap();
         let admin = user(UserType::Admin, 4).await.unwrap().unwrap();
         assert_eq!(admin.revoke_before, Some(UnixTime::from_seconds(expected)));

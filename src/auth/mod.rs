@@ -17,6 +17,7 @@ pub mod lockout;
 pub mod oauth1;
 pub mod password;
 pub mod rejection;
+pub mod revocation;
 pub mod route;
 pub mod secret;
 pub mod session;

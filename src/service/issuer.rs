@@ -5,9 +5,7 @@
 //! `jwt_auth_revoked`, which kills both kinds, and deletes the opaque ones where those are issued.
 //!
 //! Whatever is issued holds at once: a JWT is put before our own verifier first. And in the second of a revocation,
-//! whose tokens are all dead by Magento's rule, a token is dated one second later.
-
-use std::time::Duration;
+//! whose tokens are all dead by Magento's rule, a token is dated one second later ([`crate::auth::revocation`]).
 
 use super::{
     Origin, ServiceError,
@@ -15,7 +13,7 @@ use super::{
     random,
 };
 use crate::{
-    auth::{identity::UserType, jwt::Claims, secret::Secret, time::UnixTime},
+    auth::{identity::UserType, jwt::Claims, revocation::issue_time, secret::Secret, time::UnixTime},
     clock::Clock,
     store::{
         StoreError, Subject,
@@ -62,31 +60,15 @@ pub(super) struct Holder {
     pub(super) as_of: UnixTime,
 }
 
-/// How far ahead of this clock a revocation may be dated and a token still be issued behind it.
-const MAX_LEAD: Duration = Duration::from_secs(61);
-
-impl Holder {
-    /// The time that the token is dated: after the last revocation, so that it holds at once.
-    fn issued_at(&self) -> Result<UnixTime, ServiceError> {
-        let Some(revoked) = self.revoke_before.filter(|revoked| *revoked >= self.as_of) else {
-            return Ok(self.as_of);
-        };
-        if revoked > self.as_of.plus(MAX_LEAD) {
-            return Err(ServiceError::Misconfigured("a revocation is dated in the future: set the clocks"));
-        }
-        Ok(revoked.plus(Duration::from_secs(1)))
-    }
-}
-
 impl TokenIssuer {
-    /// Issues a token and records that it did. The record of an opaque one is written before its row, where it can be
-    /// written at all.
+    /// Issues a token and records that it did. The record of an opaque one is written before its row, where it can be written
+    /// at all; that of a JWT before anybody has it.
     pub(super) async fn issue(&self, holder: Holder, record: Record) -> Result<Secret<String>, ServiceError> {
-        let issued_at = holder.issued_at()?;
+        let issued_at = issue_time(holder.as_of, holder.revoke_before);
         match self.issuer {
             Issuer::Jwt => {
                 let token = self.sign(holder, issued_at)?;
-                self.audit.tell(record).await;
+                self.audit.witness(record).await;
                 Ok(token)
             }
             Issuer::Opaque => self.insert(holder, issued_at, record).await,
@@ -200,9 +182,12 @@ pub(super) async fn conclude<T>(intent: Intent, done: Result<T, StoreError>) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         auth::jwt::AcceptedKeys,
+        config,
         service::testing::{NOW, Shop, guest},
         store::grant::Fact,
     };
@@ -255,6 +240,34 @@ mod tests {
             assert_eq!(shop.rows(revoked).await, [format!("3 7 {}", NOW + 5)], "{issuer:?}");
             let in_that_second = issue(&shop, Some(NOW + 5)).await.unwrap();
             assert!(shop.fact(&in_that_second).await.is_positive(), "{issuer:?}");
+        }
+    }
+
+    /// Whoever killed the gate right after the answer had a JWT that no record told of.
+    #[tokio::test]
+    async fn the_record_of_a_jwt_is_written_before_anybody_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let to = config::Audit { file: Some(path.clone()), replays: 1, webhook: None };
+        let mut shop = Shop::open(settings(Issuer::Jwt)).await;
+        let clock = shop.desk.tokens.clock.clone();
+        shop.desk.tokens.audit = Audit::open(&to, clock, Arc::default()).unwrap();
+        issue(&shop, None).await.unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.contains("\"action\":\"token_issued\""), "{written}");
+    }
+
+    /// A token of the second of a revocation outlived the next revocation in that second.
+    #[tokio::test]
+    async fn revocations_of_one_second_end_what_was_issued_between_them() {
+        let shop = Shop::open(settings(Issuer::Jwt)).await;
+        shop.sql(CUSTOMER).await;
+        for later in [0, 2, 4] {
+            shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
+            let token = issue(&shop, Some(NOW + later)).await.unwrap();
+            assert!(shop.fact(&token).await.is_positive(), "{later}");
+            shop.desk.tokens.revoke(UserType::Customer, 7, &guest()).await.unwrap();
+            assert!(!shop.fact(&token).await.is_positive(), "{later}");
         }
     }
 

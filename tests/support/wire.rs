@@ -197,6 +197,15 @@ pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Message {
     client.receive().expect("the server answers")
 }
 
+/// [`exchange`] with a server that may be gone at any moment.
+pub(crate) fn try_exchange(address: SocketAddr, request: &[u8]) -> io::Result<Message> {
+    let socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let mut client = Client { reader: BufReader::new(socket) };
+    client.try_send(request)?;
+    client.try_receive()?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
 /// A request with a Host and the given headers.
 pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n").into_bytes();

@@ -19,8 +19,6 @@ pub(super) struct AuditFile {
     path: PathBuf,
     file: File,
     identity: (u64, u64),
-    /// A write broke off inside a line.
-    is_torn: bool,
 }
 
 impl AuditFile {
@@ -30,7 +28,7 @@ impl AuditFile {
     /// When it cannot be opened for appending.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let is_new = !path.exists();
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         if is_new && let Some(folder) = path.parent() {
             // The name must outlive a crash of the host as the lines do. Not every file system knows how.
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -39,9 +37,8 @@ impl AuditFile {
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let is_torn = ends_inside_a_line(&mut file)?;
         let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { path: path.to_owned(), file, identity, is_torn })
+        Ok(Self { path: path.to_owned(), file, identity })
     }
 
     /// Whether no other process has the file open; this one then keeps it to itself until [`AuditFile::share`].
@@ -66,16 +63,16 @@ impl AuditFile {
         Ok([before, tail(&self.file)?])
     }
 
-    /// Appends whole lines. A line that broke off, here or in a crash, is closed first.
+    /// Appends whole lines. A line that broke off, here, in an earlier process or in one beside this that was killed, is closed
+    /// first.
     ///
     /// # Errors
     /// When they cannot be written; some may have been.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.is_torn {
+        if ends_inside_a_line(&mut self.file)? {
             self.file.write_all(b"\n")?;
-            self.is_torn = false;
         }
-        self.file.write_all(lines).inspect_err(|_| self.is_torn = true)
+        self.file.write_all(lines)
     }
 
     /// Waits until what was appended would outlive a crash of the host.

@@ -95,6 +95,20 @@ impl Audit {
         self.offer(&record);
     }
 
+    /// Tells what happened, and returns when the line is in the file, where it outlives this process: for a credential that no
+    /// announcement came before. One that cannot be written is counted and logged, and stops nobody.
+    pub async fn witness(&self, record: Record) {
+        let Some(journal) = &self.0 else { return };
+        let Ok(mut entry) = journal.entry(Uuid::now_v7(), &record, Role::Event) else { return };
+        let (told, written) = oneshot::channel();
+        entry.written = Some(told);
+        if journal.messages.try_send(Message::Write(entry)).is_err() {
+            return journal.dropped();
+        }
+        // The writer counts a line that it cannot write, and still has one that is late.
+        let _ = timeout(PATIENCE, written).await;
+    }
+
     /// [`Audit::tell`] for those who cannot wait at all.
     pub fn offer(&self, record: &Record) {
         let Some(journal) = &self.0 else { return };

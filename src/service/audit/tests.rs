@@ -161,6 +161,18 @@ async fn a_torn_line_is_closed_and_costs_no_other() {
     assert_eq!(log.lines().len(), 2);
 }
 
+/// The announcement of a process beside one that was killed inside a line became a part of that line, and was lost.
+#[tokio::test]
+async fn a_line_that_another_process_tore_costs_no_other() {
+    let log = Log::new();
+    let audit = log.open();
+    let mut beside = fs::OpenOptions::new().append(true).open(&log.path).unwrap();
+    beside.write_all(b"{\"time\":\"2026-11-21T08:0").unwrap();
+    audit.intend(record(Action::UserChanged)).await.unwrap().committed().await;
+    audit.close().await;
+    assert_eq!(log.story(), [step("user_changed", "pending", None), step("user_changed", "done", Some(0))]);
+}
+
 #[tokio::test]
 async fn a_broken_disk_refuses_changes_stops_no_login_and_forgets_no_end() {
     let log = Log::new();

@@ -42,7 +42,7 @@ pub(super) struct Entry {
     pub(super) id: Uuid,
     pub(super) role: Role,
     pub(super) text: Vec<u8>,
-    /// Hears whether an announcement is on disk.
+    /// Hears whether the line was written, an announcement also synced.
     pub(super) written: Option<oneshot::Sender<io::Result<()>>>,
 }
 

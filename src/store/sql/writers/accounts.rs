@@ -6,13 +6,9 @@ use sqlx::{SqliteConnection, query};
 
 use super::insert::{insert_row, stamp};
 use crate::{
-    auth::{identity::UserType, secret::Secret, time::UnixTime},
+    auth::{identity::UserType, revocation::MOST_AHEAD, secret::Secret, time::UnixTime},
     store::{StoreError, sql::SqlStore},
 };
-
-/// A token that is issued in the second of a revocation is dated a second later, so that it holds. Another revocation in that
-/// second must end it too, and is dated later as well; so far at most.
-const MAX_LEAD: i64 = 60;
 
 /// A customer to be written to `customer_entity`.
 #[derive(Debug)]
@@ -163,7 +159,8 @@ impl SqlStore {
     }
 
     /// Kills every token of a user that was issued at or before a time. A revocation is never moved back, so that a
-    /// clock that was set back revives nothing.
+    /// clock that was set back revives nothing; another one in the same second goes one second further
+    /// ([`crate::auth::revocation`]).
     ///
     /// # Errors
     ///
@@ -217,14 +214,13 @@ pub(super) async fn revoke(
         "INSERT INTO jwt_auth_revoked (user_type_id, user_id, revoke_before) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_type_id, user_id)
         DO UPDATE SET revoke_before = CASE
-            WHEN revoke_before BETWEEN excluded.revoke_before AND excluded.revoke_before + ?4 - 1
-            THEN revoke_before + 1
+            WHEN revoke_before BETWEEN excluded.revoke_before AND ?4 THEN revoke_before + 1
             ELSE max(revoke_before, excluded.revoke_before) END",
     )
     .bind(user_type as i64)
     .bind(id)
     .bind(before.seconds())
-    .bind(MAX_LEAD)
+    .bind(before.plus(MOST_AHEAD).seconds())
     .execute(connection)
     .await?;
     Ok(())
