@@ -51,6 +51,8 @@ struct Client {
     script: &'static str,
     /// The Python module or Node package to import.
     module: &'static str,
+    /// The folder of its Python, where it is one's.
+    python: &'static str,
     /// A pair of brackets in the name of a query parameter.
     brackets: [&'static str; 2],
     /// A blank in the value of a query parameter.
@@ -63,6 +65,7 @@ const REQUESTS_OAUTHLIB: Client = Client {
     name: "requests-oauthlib",
     script: "with_requests_oauthlib.py",
     module: "requests_oauthlib",
+    python: "python",
     brackets: ["%5B", "%5D"],
     blank: "+",
     product_target: "/rest/V1/products/24%2FMB%2001",
@@ -75,6 +78,7 @@ const MAGENTO_API_REST: Client = Client {
     name: "magento-api-rest",
     script: "with_magento_api_rest.js",
     module: "magento-api-rest",
+    python: "",
     brackets: ["[", "]"],
     blank: "%20",
     product_target: "/rest/V1/products/24%2FMB%2001?searchCriteria=",
@@ -87,6 +91,10 @@ const PYMAGENTO: Client = Client {
     product_target: "/rest/all/V1/products/24%2FMB%2001",
     ..REQUESTS_OAUTHLIB
 };
+
+/// Its module has the name of the other one's, so it is installed apart.
+const MY_MAGENTO: Client =
+    Client { name: "my-magento", script: "with_my_magento.py", python: "python-apart", ..PYMAGENTO };
 
 const SIGNING: [Client; 3] = [REQUESTS_OAUTHLIB, AUTHLIB, MAGENTO_API_REST];
 
@@ -165,6 +173,51 @@ fn pymagento_with_an_integration_token_needs_the_setting() {
     PYMAGENTO.assert_served(&lines, &BEARER_STEPS, &upstream, &integration("bearer"));
 }
 
+/// It signs in at the gate, which issues the token, and reads the shop through the gate; a refused token makes it sign in again.
+#[test]
+#[ignore = "needs real clients; run tests/all"]
+fn my_magento_signs_in_with_a_password_and_lists_products() {
+    let products = json!([
+        {"id": 1, "sku": "24-MB01", "name": "Joust Duffle Bag", "price": 34, "status": 1, "type_id": "simple"},
+        {"id": 2, "sku": "24-MB04", "name": "Strive Shoulder Pack", "price": 32, "status": 1, "type_id": "simple"},
+    ]);
+    for (issuer, method) in [("jwt", "jwt"), ("opaque", "bearer")] {
+        let list = json!({"items": products, "search_criteria": {"filter_groups": []}, "total_count": 2});
+        let websites = json!([{"id": 1, "code": "base", "name": "Main Website", "default_group_id": 1}]);
+        let upstream = Upstream::answering(move |request, socket| {
+            write_json(socket, if request.target().contains("/products") { &list } else { &websites })
+        });
+        let setup = Setup::before(upstream.address).on_system_time();
+        let gate = setup.with("tokens", &format!("issuer = \"{issuer}\"")).start();
+        let lines = MY_MAGENTO.run(&gate, &[("PRODUCTS", &products.to_string())]);
+        let refused = "wrong_password Message: \"The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later.\"";
+        assert_eq!(lines, [refused, "login", "list 2", "list_again 2"], "{issuer}");
+        let seen = upstream.take();
+        let criteria = |group: u8, name: &str| {
+            format!("searchCriteria%5Bfilter_groups%5D%5B{group}%5D%5Bfilters%5D%5B0%5D%5B{name}%5D")
+        };
+        let filter = |group, field: &str, value: &str, condition: &str| {
+            let pairs = [("field", field), ("value", value), ("condition_type", condition)];
+            pairs.map(|(name, text)| format!("{}={text}", criteria(group, name))).join("&")
+        };
+        let (sku, status) = (filter(0, "sku", "24-MB%25", "like"), filter(1, "status", "1", "eq"));
+        let list = format!("/rest/V1/products/?{sku}&{status}");
+        let targets: Vec<_> = seen.iter().map(Message::target).collect();
+        assert_eq!(targets, ["/rest/V1/store/websites", &list, "/rest/V1/store/websites", &list], "{issuer}");
+        for request in &seen {
+            for (header, value) in [
+                ("x-auth-user-type", "admin"),
+                ("x-auth-user-id", "1"),
+                ("x-auth-method", method),
+                ("x-auth-role-name", "Administrators"),
+            ] {
+                assert_eq!(request.all(header), [value], "{issuer}: {header}");
+            }
+            assert!(request.header("authorization").is_none(), "{issuer}: is stripped");
+        }
+    }
+}
+
 /// Third parties that know of Magento's handshake what its documentation says: they get the post to their callback, fetch
 /// their token in three legs, and call the API with it.
 #[test]
@@ -240,6 +293,10 @@ fn answer(request: &Message, socket: &mut TcpStream) -> bool {
     } else {
         json!({"id": 1, "sku": sku, "name": "Joust Duffle Bag"})
     };
+    write_json(socket, &body)
+}
+
+fn write_json(socket: &mut TcpStream, body: &Value) -> bool {
     let body = body.to_string();
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n";
     write!(socket, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).is_ok()
@@ -279,10 +336,12 @@ impl Client {
     /// Python or Node as `tests/all` sets them up; a proxy from the environment must not come between.
     fn interpreter(&self) -> Command {
         let mut command = if self.is_python() {
-            Command::new(format!("{ROOT}/tests/.cache/python/bin/python"))
+            Command::new(format!("{ROOT}/tests/.cache/{}/bin/python", self.python))
         } else {
             Command::new("node")
         };
+        // my-magento keeps logs where it is run.
+        command.current_dir(env!("CARGO_TARGET_TMPDIR"));
         command.env("NODE_PATH", format!("{ROOT}/tests/.cache/node/node_modules"));
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "*").env("no_proxy", "*");
         command

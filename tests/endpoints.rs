@@ -10,12 +10,19 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::{io::Write as _, thread};
+use std::{
+    io::Write as _,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use support::{
     gate::{Gate, Setup},
     upstream::Upstream,
-    wire::{Message, exchange, request},
+    wire::{Client, Message, exchange, request},
 };
 
 const CUSTOMER: &str = "/rest/V1/integration/customer/token";
@@ -234,6 +241,62 @@ fn a_full_pool_says_when_to_come_back() {
     }
 }
 
+/// Two hundred guesses at once, from one address without a limit and with one: what they are answered, and how many hashes
+/// run and wait meanwhile.
+#[test]
+fn guesses_are_answered_by_the_bounds_and_harm_nobody() {
+    let pool = "password_workers = 2\npassword_queue = 6\npassword_wait = \"60s\"";
+    for (rate, cut_off) in [
+        ("address_rate = 0", "503 passwords_busy"),
+        ("address_rate = 1\naddress_burst = 8", "429 too_many_logins"),
+    ] {
+        let upstream = Upstream::start();
+        let gate = setup(&upstream).with("tokens", &format!("{pool}\n{rate}")).start();
+        let bearer = token(&gate, CUSTOMER, ALICE);
+        assert_eq!(class(&with_token(&gate, "GET", SELF, &bearer)), "200");
+        let start = Barrier::new(200);
+        let (is_over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            let attempts: Vec<_> = (0..200)
+                .map(|number| {
+                    let (start, gate) = (&start, &gate);
+                    let guess = format!(r#"{{"username":"nobody{number}","password":"guess"}}"#);
+                    scope.spawn(move || {
+                        let mut client = Client::connect(gate.proxy);
+                        start.wait();
+                        client.send(&request("POST", CUSTOMER, &[JSON], guess.as_bytes()));
+                        class(&client.receive().expect("the gate answers"))
+                    })
+                })
+                .collect();
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    let [running, waiting] = ["running", "waiting"].map(|what| hashes(&gate, what));
+                    assert!(running <= 2 && waiting <= 6, "{running} run, {waiting} wait");
+                    assert_eq!(class(&with_token(&gate, "GET", SELF, &bearer)), "200");
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            let answers: Vec<_> = attempts.into_iter().map(|attempt| attempt.join().unwrap()).collect();
+            is_over.store(true, Ordering::SeqCst);
+            let of = |class: &str| answers.iter().filter(|answer| *answer == class).count();
+            let (checked, sent_away) = (of("401 login_refused"), of(cut_off));
+            assert_eq!(checked + sent_away, 200, "{answers:?}");
+            // Those who found a place, and who came when one of them had left.
+            assert!((7..100).contains(&checked), "{checked} were checked, {rate}");
+        });
+        assert!(served.into_inner() > 0, "the bearer was served meanwhile");
+        assert_eq!(["running", "waiting"].map(|what| hashes(&gate, what)), [0, 0]);
+    }
+}
+
+/// `portcullis_password_hashes_…`
+fn hashes(gate: &Gate, what: &str) -> usize {
+    let figures = exchange(gate.admin, &request("GET", "/metrics", &[], b"")).text();
+    let name = format!("portcullis_password_hashes_{what} ");
+    figures.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_password_in_the_query_counts_by_setting_and_is_never_logged() {
     let target = format!("{CUSTOMER}?username=alice%40example.com&password=Passw0rd%21alice");
@@ -368,7 +431,7 @@ fn a_mutation_that_comes_late_in_pieces_is_stopped_before_its_end() {
     let upstream = Upstream::start();
     let gate = setup(&upstream).with("tokens", "address_rate = 1\naddress_burst = 1").start();
     let send = || {
-        let mut client = support::wire::Client::connect(gate.proxy);
+        let mut client = Client::connect(gate.proxy);
         client.send(b"POST /graphql HTTP/1.1\r\nHost: shop.test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
         for piece in ["{\"query\":\"mutation{generate", "CustomerTok", "en(email:1){token}}\"}"] {
             write!(client.socket(), "{:x}\r\n{piece}\r\n", piece.len()).unwrap();

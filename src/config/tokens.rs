@@ -27,7 +27,7 @@ pub struct Tokens {
     pub issuer: Issuer,
     /// Whether admins sign in with a second factor, at the upstream.
     pub two_factor: bool,
-    /// Passwords checked at once; `None` for one a core.
+    /// Passwords checked at once; `None` for one a core but one.
     pub password_workers: Option<usize>,
     /// Sign-ins that may wait for one of them.
     pub password_queue: usize,

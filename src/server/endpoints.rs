@@ -107,7 +107,7 @@ impl Desks {
     }
 }
 
-/// Where people's tokens are issued; passwords are hashed on the current runtime.
+/// Where people's tokens are issued.
 pub(super) fn desk(
     config: &Config,
     audit: Audit,
@@ -122,7 +122,7 @@ pub(super) fn desk(
         queue: tokens.password_queue,
         max_wait: tokens.password_wait,
     };
-    let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone(), Handle::current());
+    let passwords = PasswordPool::new(settings, crypt_key, metrics.passwords.clone());
     let issuer = match tokens.issuer {
         config::Issuer::Jwt | config::Issuer::Upstream => Issuer::Jwt,
         config::Issuer::Opaque => Issuer::Opaque,

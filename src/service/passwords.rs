@@ -3,6 +3,7 @@
 //! A few workers, each with 64 MiB that it uses again; a bounded queue before them and a bounded wait in it. Who finds the
 //! queue full is told to come back ([`ServiceError::Busy`]). A client that goes away leaves the queue; a hash under way
 //! is finished, and its worker stays taken until then. When nobody waits, all but one worker's memory is given back.
+//! A hash runs on a thread of its own, of lower priority: where cores are short, the traffic goes before guesses.
 //!
 //! Every check costs one current Argon2 hash at least: an account that does not exist or has no password is checked
 //! against a hash that nobody has the password of, and an account whose MD5 or SHA-256 hash costs nothing pays one more.
@@ -16,13 +17,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{ServiceError, random};
 use crate::{
@@ -36,6 +35,11 @@ use crate::{
 /// Never equal to a digest of this form: the version says 32 bytes.
 const DECOY: &str = "-:decoydecoydecoydecoydecoydecoyde:3_32_2_67108864";
 
+/// Added to the niceness of a thread that hashes: a tenth of what the traffic weighs, so that sign-ins go on while traffic
+/// takes every core. 19 would leave them a seventieth, and the figures do not tell the two apart.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 10;
+
 /// Bounds of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordSettings {
@@ -48,8 +52,10 @@ pub struct PasswordSettings {
 }
 
 impl Default for PasswordSettings {
+    /// One core stays free for the traffic, where there are two: `benches/logins` has what that is worth.
     fn default() -> Self {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores.saturating_sub(1).max(1);
         Self { workers, queue: 64, max_wait: Duration::from_secs(5) }
     }
 }
@@ -89,19 +95,13 @@ struct Inner {
     crypt_key: Secret<Vec<u8>>,
     decoy: PasswordHash,
     metrics: PasswordMetrics,
-    runtime: Handle,
 }
 
 impl PasswordPool {
-    /// A pool that hashes on the blocking threads of `runtime`. `crypt_key` is the newest key of `crypt/key`, which the
-    /// oldest stored forms are made with.
+    /// A pool whose workers are idle. `crypt_key` is the newest key of `crypt/key`, which the oldest stored forms are made
+    /// with.
     #[must_use]
-    pub fn new(
-        settings: PasswordSettings,
-        crypt_key: Secret<Vec<u8>>,
-        metrics: PasswordMetrics,
-        runtime: Handle,
-    ) -> Self {
+    pub fn new(settings: PasswordSettings, crypt_key: Secret<Vec<u8>>, metrics: PasswordMetrics) -> Self {
         let workers = Arc::new(Semaphore::new(settings.workers.max(1)));
         Self(Arc::new(Inner {
             settings,
@@ -111,7 +111,6 @@ impl PasswordPool {
             crypt_key,
             decoy: PasswordHash::parse(DECOY).expect("the decoy asks for what every new hash asks for"),
             metrics,
-            runtime,
         }))
     }
 
@@ -150,8 +149,17 @@ impl PasswordPool {
     ) -> Result<T, ServiceError> {
         let worker = self.0.worker().await.inspect_err(|_| _ = self.0.metrics.refused.inc())?;
         let inner = Arc::clone(&self.0);
-        let done = self.0.runtime.spawn_blocking(move || inner.work(worker, work)).await;
-        done.ok().flatten().ok_or_else(|| {
+        let (report, done) = oneshot::channel();
+        // Not a blocking thread of the runtime: others use that again, and a lowered priority cannot be raised.
+        let thread = thread::Builder::new().name("password".to_owned()).spawn(move || {
+            give_way();
+            // Nobody listens where the client went away.
+            let _ = report.send(inner.work(worker, work));
+        });
+        if let Err(error) = thread {
+            tracing::error!(%error, "no thread to hash a password on");
+        }
+        done.await.ok().flatten().ok_or_else(|| {
             tracing::error!("hashing a password broke");
             self.0.busy()
         })
@@ -171,18 +179,19 @@ impl Inner {
         }
     }
 
-    /// The memory goes back before the worker's place does, so that there is never more of it than workers.
+    /// The memory and the gauge go back before the worker's place does, so that there is never more than workers of either.
     fn work<T>(
         &self,
         worker: OwnedSemaphorePermit,
         work: impl FnOnce(&Self, &mut Workspace) -> Option<T>,
     ) -> Option<T> {
-        let _running = Raised::by_one(&self.metrics.running);
+        let running = Raised::by_one(&self.metrics.running);
         let started = Instant::now();
         let mut workspace = self.spare().pop().unwrap_or_default();
         let result = work(self, &mut workspace);
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         self.put_back(workspace);
+        drop(running);
         drop(worker);
         result
     }
@@ -228,6 +237,15 @@ impl Inner {
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PasswordPool").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Lowers the priority of the current thread. Linux has one for each thread (setpriority(2)); elsewhere it would be the
+/// whole process's.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICER) {
+        tracing::debug!(%error, "a password is hashed at the priority of the traffic");
     }
 }
 
@@ -277,7 +295,7 @@ mod tests {
         let metrics = Metrics::new().passwords;
         let settings = PasswordSettings { workers, queue, max_wait };
         let key = Secret::new(b"0123456789abcdef0123456789abcdef".to_vec());
-        (PasswordPool::new(settings, key, metrics.clone(), Handle::current()), metrics)
+        (PasswordPool::new(settings, key, metrics.clone()), metrics)
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -92,8 +92,7 @@ impl Shop {
         let moved = Arc::clone(&now);
         let clock = Clock::given(move || UnixTime::from_seconds(moved.load(Ordering::Relaxed)));
         let key = keys.newest().cipher_key().clone();
-        let pool =
-            PasswordPool::new(PasswordSettings::default(), key, Metrics::new().passwords, Handle::current());
+        let pool = PasswordPool::new(PasswordSettings::default(), key, Metrics::new().passwords);
         let desk = LoginDesk::new(facts.clone(), pool, Audit::off(), clock, settings);
         Self { store, facts, desk, now }
     }
