@@ -117,7 +117,7 @@ impl<'a> Load<'a> {
     }
 
     /// Works until nobody answers any more.
-    pub(crate) fn run(&self, parties: Vec<Party>) -> Seen {
+    pub(crate) fn run(&self, parties: &[Party]) -> Seen {
         let half = parties.len() / 2;
         let (first, second) = parties.split_at(half);
         thread::scope(|scope| {
@@ -278,7 +278,7 @@ impl<'a> Load<'a> {
             command.arg("--json");
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let dies = self.round % 2 == 0;
+        let dies = self.round.is_multiple_of(2);
         while child.try_wait().unwrap().is_none() {
             if dies && !self.goes_on() {
                 child.kill().unwrap();

@@ -58,7 +58,7 @@ fn kill(rounds: u64) {
     let mut seen = Seen::default();
     let mut totals = [0; 5];
     for round in 0..rounds {
-        let issuer = if round % 2 == 0 { "jwt" } else { "opaque" };
+        let issuer = if round.is_multiple_of(2) { "jwt" } else { "opaque" };
         let gate = shop.serve(issuer);
         let delay = Duration::from_millis(random.random_range(5..=400));
         let delay = if dies_of_a_login(round) { LONGEST } else { delay };
@@ -72,7 +72,7 @@ fn kill(rounds: u64) {
         let (load, logins) = Load::new(gate.proxy, &shop.config, (round, random.random()));
         load.begin();
         seen = thread::scope(|scope| {
-            let work = scope.spawn(|| load.run(parties));
+            let work = scope.spawn(|| load.run(&parties));
             if dies_of_a_login(round) {
                 let _ = logins.recv_timeout(delay);
             } else {
