@@ -241,7 +241,8 @@ fn reauthorizing_ends_the_old_token_and_activating_twice_shows_nothing() {
 fn a_third_party_is_sent_what_it_needs_and_the_login_url_is_shown() {
     let third_party = Upstream::start();
     let endpoint = format!("http://{}/callback", third_party.address);
-    let handshake = "allow_http = true\nallow_networks = [\"127.0.0.0/8\"]\nstore_base_url = \"https://shop.example.com/\"";
+    let handshake = "allow_http = true\nallow_networks = [\"127.0.0.0/8\"]\nstore_base_url = \"https://shop.example.com/\"\nadmin_base_url = \"http://127.0.0.1:9090\"";
+    let back = "success_call_back=http%3A%2F%2F127.0.0.1%3A9090%2Fintegration%2FloginSuccessCallback";
     let create = ["integration", "create", "--name", "Partner", "--all", "--endpoint", &endpoint];
     let create = [&create[..], &["--identity-link", "https://partner.example.com/login?a=1"]].concat();
 
@@ -252,7 +253,7 @@ fn a_third_party_is_sent_what_it_needs_and_the_login_url_is_shown() {
     assert_eq!(sent["outcome"], "sent");
     assert_eq!(
         sent["login_url"],
-        format!("https://partner.example.com/login?a=1&oauth_consumer_key={key}").as_str()
+        format!("https://partner.example.com/login?a=1&oauth_consumer_key={key}&{back}").as_str()
     );
     assert_eq!(shop.json(&["integration", "show", "Partner"])["status"], "inactive");
 

@@ -12,6 +12,7 @@ mod support;
 
 use std::{
     io::Write as _,
+    net::TcpStream,
     sync::{
         Barrier,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -219,6 +220,23 @@ fn bodies_are_short_whole_and_in_time() {
     let stalled = format!("{head}Content-Length: 10\r\n\r\n{{");
     assert_eq!(class(&exchange(gate.proxy, stalled.as_bytes())), "408 body_stalled");
     assert!(upstream.take().is_empty());
+}
+
+/// Room was once taken for what a body announced: clients that sent one byte each kept everybody's logins out.
+#[test]
+fn announced_bodies_take_no_room_from_others() {
+    let upstream = Upstream::start();
+    let gate = setup(&upstream).with("tokens", "address_rate = 0").start();
+    let head = "POST /oauth/token/request HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 65536\r\n\r\nx";
+    let idle: Vec<_> = (0..300)
+        .map(|_| {
+            let mut socket = TcpStream::connect(gate.proxy).unwrap();
+            socket.write_all(head.as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    assert_eq!(class(&login(&gate, CUSTOMER, ALICE)), "200");
+    drop(idle);
 }
 
 #[test]

@@ -468,8 +468,9 @@ fn a_rotation_leaves_the_old_ones_valid_until_their_end() {
     assert_eq!(shop.rows(&format!("{rows}{}", party.id)), [["2"]]);
     assert_eq!(shop.swept(UnixTime::from_seconds(end)), [1, 1], "the secret and the token");
     assert_eq!(shop.rows(&format!("{rows}{}", party.id)), [["1"]]);
-    // Nothing is kept where no overlap is asked for.
+    // Nothing is kept where no overlap is asked for: an older token that an earlier rotation had left once outlived it.
     let rotated = shop.at(end, async |service| {
+        service.oauth().rotate_access_token(party.id, Duration::from_secs(3600), &me()).await.unwrap();
         let token = service.oauth().rotate_access_token(party.id, Duration::ZERO, &me()).await.unwrap();
         let consumer = service.oauth().rotate_secret(party.id, Duration::ZERO, &me()).await.unwrap();
         (exposed(&token), consumer.secret.unwrap().expose().clone())

@@ -34,6 +34,8 @@ pub struct Handshake {
     pub timeout: Duration,
     /// What a third party is told the shop's address is.
     pub store_base_url: Option<String>,
+    /// Where browsers of operators reach the operator's listener; ends in a slash.
+    pub admin_base_url: Option<String>,
     /// How long after the post a request token may be asked for.
     pub expiry: Duration,
     /// How long a request token may be exchanged.
@@ -81,6 +83,7 @@ impl Handshake {
             allow_networks,
             timeout,
             store_base_url,
+            admin_base_url,
             expiry,
             request_token_lifetime,
         } = raw;
@@ -104,6 +107,9 @@ impl Handshake {
                 let written = report.take_optional("handshake.store_base_url", store_base_url);
                 written.map(|url: BaseUrl| url.0).or_else(|| origin.map(|origin| format!("{origin}/")))
             },
+            admin_base_url: report
+                .take_optional("handshake.admin_base_url", admin_base_url)
+                .map(|url: BaseUrl| url.0),
             expiry: report.take_within(
                 "handshake.expiry",
                 expiry,

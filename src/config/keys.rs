@@ -90,6 +90,7 @@ pub(super) const KEYS: &[&str] = &[
     "handshake.allow_networks",
     "handshake.timeout",
     "handshake.store_base_url",
+    "handshake.admin_base_url",
     "handshake.expiry",
     "handshake.request_token_lifetime",
     "log.level",

@@ -242,6 +242,7 @@ pub(super) struct RawHandshake {
     pub(super) allow_networks: Lenient<Vec<IpNet>>,
     pub(super) timeout: Lenient<Duration>,
     pub(super) store_base_url: Lenient<BaseUrl>,
+    pub(super) admin_base_url: Lenient<BaseUrl>,
     pub(super) expiry: Lenient<Duration>,
     pub(super) request_token_lifetime: Lenient<Duration>,
 }

@@ -84,6 +84,10 @@ pub(super) fn oauth_service(config: &Config, foundation: Foundation) -> OauthSer
     let handshake = &config.handshake;
     let rules = HandshakeRules {
         store_base_url: handshake.store_base_url.clone(),
+        success_callback: handshake
+            .admin_base_url
+            .as_ref()
+            .map(|base| format!("{base}integration/loginSuccessCallback")),
         expiry: handshake.expiry,
         request_token_lifetime: handshake.request_token_lifetime,
     };

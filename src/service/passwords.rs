@@ -332,6 +332,21 @@ mod tests {
         }
     }
 
+    /// A login that waited was let in by the password that had been replaced meanwhile.
+    #[test]
+    fn a_hash_that_was_replaced_proves_nothing() {
+        let (old, new) = (secret("78:aa:1"), secret("79:aa:1"));
+        let right = Verdict::Right { needs_upgrade: true };
+        for (read, now, expected) in [
+            (Some(&old), Some(&old), right),
+            (Some(&old), Some(&new), Verdict::Wrong),
+            (Some(&old), None, Verdict::Wrong),
+            (None, None, Verdict::Wrong),
+        ] {
+            assert_eq!(right.of((read, now)), expected);
+        }
+    }
+
     #[tokio::test]
     async fn who_finds_the_queue_full_is_sent_away_and_who_leaves_makes_room() {
         let (pool, metrics) = pool(1, 1, 60 * SECOND);

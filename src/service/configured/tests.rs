@@ -38,7 +38,12 @@ fn service(store: SqlStore) -> IntegrationService {
         clock: Clock::given(|| UnixTime::from_seconds(1_795_247_892)),
         memory: None,
     };
-    let rules = HandshakeRules { store_base_url: None, expiry: minute, request_token_lifetime: minute };
+    let rules = HandshakeRules {
+        store_base_url: None,
+        success_callback: None,
+        expiry: minute,
+        request_token_lifetime: minute,
+    };
     let callback = CallbackRules { allow_http: false, allow_networks: Vec::new(), timeout: minute };
     IntegrationService::new(OauthService::new(Arc::new(foundation), rules, CallbackDoor::new(callback)))
 }

@@ -6,6 +6,7 @@
 
 use super::IntegrationService;
 use crate::{
+    auth::form_text::push_field,
     service::{
         Origin, ServiceError,
         audit::Action,
@@ -137,10 +138,11 @@ impl IntegrationService {
         let consumer_key = consumer.ok_or_else(no_consumer)?.key;
         let link = exchange.identity_link_url;
         let joint = if link.contains('?') { '&' } else { '?' };
-        Ok(Activation::Sent {
-            login_url: format!("{link}{joint}oauth_consumer_key={consumer_key}"),
-            consumer_key,
-        })
+        let mut login_url = format!("{link}{joint}oauth_consumer_key={consumer_key}");
+        if let Some(callback) = &self.oauth.rules.success_callback {
+            push_field(&mut login_url, "success_call_back", callback);
+        }
+        Ok(Activation::Sent { login_url, consumer_key })
     }
 }
 

@@ -30,6 +30,8 @@ use super::{callback::CallbackDoor, foundation::Foundation};
 pub struct HandshakeRules {
     /// What a third party is told the shop's address is; never taken from a request.
     pub store_base_url: Option<String>,
+    /// Where a third party sends the browser of whoever signed in to it (`MAGENTO_AUTH` 4.8).
+    pub success_callback: Option<String>,
     /// How long after the post a request token may be asked for (`oauth/consumer/expiration_period`).
     pub expiry: Duration,
     /// How long a request token may be exchanged (`oauth/cleanup/expiration_period`).
@@ -40,7 +42,7 @@ pub struct HandshakeRules {
 #[derive(Debug, Clone)]
 pub struct OauthService {
     pub(super) foundation: Arc<Foundation>,
-    rules: HandshakeRules,
+    pub(super) rules: HandshakeRules,
     pub(super) callback: CallbackDoor,
 }
 

@@ -137,6 +137,12 @@ mod tests {
         let store = store().await;
         for (statement, expected) in [
             ("UPDATE oauth_token SET revoked = 1 WHERE token = 'tc'", vec![CONSUMER]),
+            // A cached caller outlived the end that a rotation gave its token.
+            (
+                "INSERT OR REPLACE INTO portcullis_older_token (token_id, ends_at)
+                SELECT entity_id, '2027-01-01 00:00:00' FROM oauth_token WHERE token = 'tc'",
+                vec![CONSUMER],
+            ),
             ("UPDATE OR IGNORE oauth_token SET revoked = 1 WHERE token = 'tc'", vec![CONSUMER]),
             (
                 "UPDATE oauth_token SET customer_id = 3, admin_id = NULL WHERE token = 'ta'",
