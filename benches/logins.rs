@@ -54,7 +54,7 @@ const SCENARIOS: [Scenario; 3] = [
         name: "200 from one address",
         attempts: 200,
         from_one: 200,
-        tokens: "",
+        tokens: "address_rate = 30\naddress_burst = 30",
         answers: &[401, 429, 503],
     },
     Scenario {

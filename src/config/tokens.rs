@@ -98,8 +98,8 @@ impl Tokens {
             ),
             rehash_on_login: report.take("tokens.rehash_on_login", rehash_on_login, false),
             address_limit: {
-                let per_minute = report.take_within("tokens.address_rate", address_rate, 30, 0..=1_000_000);
-                let burst = report.take_within("tokens.address_burst", address_burst, 30, 1..=1_000_000);
+                let per_minute = report.take_within("tokens.address_rate", address_rate, 120, 0..=1_000_000);
+                let burst = report.take_within("tokens.address_burst", address_burst, 120, 1..=1_000_000);
                 AddressRate::of(per_minute, burst, report)
             },
             query_credentials: report.take("compat.query_credentials", query_credentials, false),

@@ -137,7 +137,7 @@ fn check_length(headers: &HeaderMap, max_body: Option<u64>) -> Result<(), Reject
 fn charge_head(charge: &Charge, sensitive: Sensitive, sanitized: &Sanitized<'_>) -> Result<(), Rejection> {
     let head = sanitized.head;
     let taken = match sensitive {
-        Sensitive::Endpoint(_) | Sensitive::SecondFactor => charge.take(u32::from(sensitive.is_charged())),
+        Sensitive::Endpoint(_) | Sensitive::SecondFactor => charge.take(u32::from(sensitive.is_login())),
         // Magento takes mutations by POST alone.
         Sensitive::Graphql if head.method == Method::POST && head.headers.contains_key(CONTENT_ENCODING) => {
             charge.take_whole()

@@ -110,16 +110,6 @@ pub enum Sensitive {
 }
 
 impl Sensitive {
-    /// Whether a request to it costs an address one of its sign-ins: it checks a password, or has a stranger's signature
-    /// looked into.
-    #[must_use]
-    pub const fn is_charged(self) -> bool {
-        match self {
-            Self::Endpoint(OwnEndpoint::RequestToken | OwnEndpoint::AccessToken) => true,
-            Self::Endpoint(_) | Self::SecondFactor | Self::Graphql | Self::Soap => self.is_login(),
-        }
-    }
-
     /// Whether a request to it checks a password.
     #[must_use]
     pub const fn is_login(self) -> bool {
