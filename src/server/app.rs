@@ -12,11 +12,12 @@ use tokio::{
 use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{
-    chores::{self, Chores},
+    chores::Chores,
     configured, endpoints,
     error::BuildError,
     jobs::{examine_audit, open_audit},
     listener,
+    opened::Opened,
     reload::{Kept, Reloader},
     watch::ChangeWatch,
     wire::{self, Files},
@@ -37,7 +38,7 @@ use crate::{
     store::{
         facts::Facts,
         nonces::{NonceStore, Recovery},
-        reference::{Reference, ReferenceTables},
+        reference::Reference,
         settings::InForce,
         sql::SqlStore,
     },
@@ -67,12 +68,8 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
-        let settings = wire::settings(&config);
-        let judge = wire::judge(&config, &settings)?;
-        let store = wire::open_store(&config, &judge.encryptor).await?;
+        let Opened { store, judge, reference } = Opened::open(&config, &files.tree).await?;
         let nonces = open_nonces(&config, &clock)?;
-        let reference = Arc::new(ReferenceTables::new(wire::reference(&config, &files.tree)));
-        chores::read_tables(&store, &settings, &reference).await?;
         let metrics = Arc::new(Metrics::new());
         let audit = open_audit(&config, &clock, &metrics)?;
         let facts = wire::facts(&config, store.clone(), judge)?;

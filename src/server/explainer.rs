@@ -1,18 +1,17 @@
 //! An explainer beside a gate: the same parts, built from the same configuration, without what a running gate holds.
 
-use std::sync::Arc;
-
 use super::{
     app::App,
-    chores, endpoints,
+    endpoints,
     error::BuildError,
+    opened::Opened,
     wire::{self, Files},
 };
 use crate::{
     config::Config,
     explain::Explainer,
     proxy::{nonce_use::NonceUse, peer::TrustedProxies, reserved::HeaderNames},
-    store::{nonces::NoncePeek, reference::ReferenceTables},
+    store::nonces::NoncePeek,
 };
 
 impl App {
@@ -23,11 +22,7 @@ impl App {
     /// As [`App::examine`].
     pub async fn explainer(config: &Config) -> Result<Explainer, BuildError> {
         let files = Files::read(config)?;
-        let settings = wire::settings(config);
-        let judge = wire::judge(config, &settings)?;
-        let store = wire::open_store(config, &judge.encryptor).await?;
-        let reference = Arc::new(ReferenceTables::new(wire::reference(config, &files.tree)));
-        chores::read_tables(&store, &settings, &reference).await?;
+        let Opened { store, judge, reference } = Opened::open(config, &files.tree).await?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let facts = wire::facts(config, store, judge)?;
         let nonces = NoncePeek::new(wire::nonces(config));

@@ -14,6 +14,7 @@ mod follow;
 mod handshake;
 mod jobs;
 mod listener;
+mod opened;
 mod operator;
 mod reload;
 mod run;

@@ -7,10 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     app::App,
-    chores, configured, endpoints,
+    configured, endpoints,
     error::BuildError,
     handshake,
     jobs::open_audit,
+    opened::Opened,
     wire::{self, Files},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         audit::Audit, configured::ConfiguredIntegrations, foundation::Foundation,
         integration::IntegrationService, operator_token::OperatorTokens, users::Users,
     },
-    store::{reference::ReferenceTables, sql::SqlStore},
+    store::sql::SqlStore,
 };
 
 /// What an operator works with.
@@ -52,11 +53,7 @@ impl App {
     /// As [`App::examine`].
     pub async fn operator(config: &Config) -> Result<Operator, BuildError> {
         let tree = Files::read(config)?.tree;
-        let settings = wire::settings(config);
-        let judge = wire::judge(config, &settings)?;
-        let store = wire::open_store(config, &judge.encryptor).await?;
-        let reference = ReferenceTables::new(wire::reference(config, &tree));
-        chores::read_tables(&store, &settings, &reference).await?;
+        let Opened { store, judge, .. } = Opened::open(config, &tree).await?;
         let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
         let audit = open_audit(config, &clock, &metrics)?;
         let foundation = Foundation {
