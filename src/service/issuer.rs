@@ -136,17 +136,14 @@ impl TokenIssuer {
         let encrypted = self.facts.judge().encryptor.encrypt(secret.expose(), random::bytes()?);
         let encrypted_secret = &Secret::new(encrypted);
         let row = NewAccessToken { owner, token: &token, encrypted_secret };
-        let store = self.facts.store();
-        match self.audit.intend(record.clone()).await {
-            Ok(intent) => {
-                let inserted = store.insert_access_token(&row, created_at).await;
-                conclude(intent, inserted.map(|_| ())).await?;
-            }
+        let intent = self.audit.intend(record.clone()).await;
+        let inserted = self.facts.store().insert_access_token(&row, created_at).await;
+        if let Ok(intent) = intent {
+            conclude(intent, inserted).await?;
+        } else {
             // A full disk keeps nobody from signing in: it is told as far as it can be.
-            Err(_unwritten) => {
-                store.insert_access_token(&row, created_at).await?;
-                self.audit.tell(record).await;
-            }
+            inserted?;
+            self.audit.tell(record).await;
         }
         Ok(token)
     }

@@ -1,6 +1,6 @@
-//! `authorization_role` and `authorization_rule` of integrations.
+//! `authorization_role` and `authorization_rule` of integrations and of admins' groups.
 //!
-//! A role is found by `user_id` and `user_type`, never by its name: Magento deletes by the name `1<id>` alone, which an
+//! An integration's role is found by `user_id` and `user_type`, never by its name: Magento deletes by the name `1<id>` alone, which an
 //! admins' role may have too (`MAGENTO_AUTH` 5.3).
 
 use sqlx::{query, query_scalar};
@@ -51,6 +51,19 @@ impl Change {
         .bind(integration_id)
         .bind(format!("1{integration_id}"));
         insert_row(self.connection(), insert, "authorization_role.role_id").await
+    }
+
+    /// Writes a group for admins, without rules, and returns its `role_id`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] on an outage.
+    pub async fn insert_admin_group(&mut self, name: &str) -> Result<u32, StoreError> {
+        let insert = query(
+            "INSERT INTO authorization_role (parent_id, tree_level, role_type, user_id, user_type, role_name)
+            VALUES (0, 1, 'G', 0, '2', ?1)",
+        );
+        insert_row(self.connection(), insert.bind(name), "authorization_role.role_id").await
     }
 
     /// Replaces the rules of a role: each resource with whether it is allowed.

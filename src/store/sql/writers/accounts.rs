@@ -130,31 +130,15 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn insert_role(&self, role: &NewRole<'_>) -> Result<u32, StoreError> {
-        let (role_type, user_id, user_type, name) = match role.owner {
-            RoleOwner::AdminGroup(name) => ("G", 0, "2", name.to_owned()),
-            RoleOwner::Integration(id) => ("U", id, "1", format!("1{id}")),
+        let mut change = self.change().await?;
+        let role_id = match role.owner {
+            RoleOwner::AdminGroup(name) => change.insert_admin_group(name).await?,
+            RoleOwner::Integration(id) => change.insert_integration_role(id).await?,
         };
-        let mut transaction = self.pool.begin().await?;
-        let insert = query(
-            "INSERT INTO authorization_role (parent_id, tree_level, role_type, user_id, user_type, role_name)
-            VALUES (0, 1, ?1, ?2, ?3, ?4)",
-        )
-        .bind(role_type)
-        .bind(user_id)
-        .bind(user_type)
-        .bind(name);
-        let role_id = insert_row(&mut transaction, insert, "authorization_role.role_id").await?;
-        let allowed = role.allowed.iter().map(|resource| (*resource, "allow"));
-        let denied = role.denied.iter().map(|resource| (*resource, "deny"));
-        for (resource, permission) in allowed.chain(denied) {
-            query("INSERT INTO authorization_rule (role_id, resource_id, permission) VALUES (?1, ?2, ?3)")
-                .bind(role_id)
-                .bind(resource)
-                .bind(permission)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
+        let allowed = role.allowed.iter().map(|resource| (*resource, true));
+        let denied = role.denied.iter().map(|resource| (*resource, false));
+        change.replace_rules(role_id, &allowed.chain(denied).collect::<Vec<_>>()).await?;
+        change.commit().await?;
         Ok(role_id)
     }
 

@@ -67,16 +67,10 @@ impl SqlStore {
         consumer: &NewConsumer<'_>,
         now: UnixTime,
     ) -> Result<u32, StoreError> {
-        let now = stamp(now, "oauth_consumer.created_at")?;
-        let insert = query(
-            "INSERT INTO oauth_consumer (name, key, secret, rejected_callback_url, created_at)
-            VALUES (?1, ?2, ?3, '', ?4)",
-        )
-        .bind(consumer.name)
-        .bind(consumer.key)
-        .bind(consumer.encrypted_secret.expose().as_str())
-        .bind(now);
-        insert_row(&mut *self.pool.acquire().await?, insert, "oauth_consumer.entity_id").await
+        let mut change = self.change().await?;
+        let id = change.insert_consumer(consumer, (None, ""), now).await?;
+        change.commit().await?;
+        Ok(id)
     }
 
     /// Writes an integration and returns its `integration_id`. Its role is written by [`SqlStore::insert_role`].
