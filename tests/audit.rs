@@ -11,10 +11,10 @@ mod support;
 
 use std::process::Command;
 
-use portcullis::auth::oauth1::{Reading, Scheme, SignatureMethod, SignedRequest, Signer, SigningKey};
 use serde_json::Value;
 use support::{
     gate::{Gate, Setup},
+    signing::Credentials,
     upstream::Upstream,
     wire::{Message, exchange, request},
 };
@@ -24,24 +24,7 @@ const PROTECTED: &str = "/rest/V1/modules";
 const ANONYMOUS: &str = "/rest/V1/directory/currency";
 
 fn signed(path: &str, nonce: &str) -> String {
-    let secrets = (b"rujat3m7nqb7sl263ybba0y7i4wcer0v", b"g88pmtkf7gcreq3c44dn132wmfz1qhqi");
-    let key = SigningKey::new(secrets.0, secrets.1).unwrap();
-    let signer = Signer {
-        consumer_key: "2lc1qdbsdd28ay4q20rbrtjl9qufi83n",
-        token: "rcnp1r0ttgql8dyfay14d83fjc7k5q78",
-        key: &key,
-        method: SignatureMethod::HmacSha256,
-        reading: Reading::Rfc5849,
-    };
-    let request = SignedRequest {
-        method: "GET",
-        scheme: Scheme::Http,
-        host: "shop.test",
-        path,
-        query: None,
-        form: None,
-    };
-    signer.authorization(&request, &NOW.to_string(), nonce)
+    Credentials::full().authorization(path, NOW, nonce)
 }
 
 fn ask(gate: &Gate, path: &str, authorization: &str) -> Message {

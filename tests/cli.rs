@@ -16,14 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portcullis::{
-    auth::oauth1::{Reading, Scheme, SignatureMethod, SignedRequest, Signer, SigningKey},
-    clock::Clock,
-};
+use portcullis::clock::Clock;
 use serde_json::Value;
 use support::{
     gate::{Gate, Setup},
     process::{Ended, run_with},
+    signing::Credentials,
     upstream::Upstream,
     wire::{Message, exchange, request},
 };
@@ -43,15 +41,6 @@ struct Shop {
     upstream: Upstream,
     sections: Vec<(&'static str, &'static str)>,
     nonces: Cell<u32>,
-}
-
-/// What an integration signs with.
-#[derive(Clone)]
-struct Credentials {
-    key: String,
-    secret: String,
-    token: String,
-    token_secret: String,
 }
 
 impl Shop {
@@ -108,26 +97,8 @@ impl Shop {
 
     fn signed(&self, gate: &Gate, credentials: &Credentials, path: &str, at: i64) -> Message {
         self.nonces.set(self.nonces.get() + 1);
-        let Credentials { key, secret, token, token_secret } = credentials;
-        let signing_key = SigningKey::new(secret.as_bytes(), token_secret.as_bytes()).unwrap();
-        let signer = Signer {
-            consumer_key: key,
-            token,
-            key: &signing_key,
-            method: SignatureMethod::HmacSha256,
-            reading: Reading::Rfc5849,
-        };
-        let request = SignedRequest {
-            method: "GET",
-            scheme: Scheme::Http,
-            host: "shop.test",
-            path,
-            query: None,
-            form: None,
-        };
         let nonce = format!("nonce{}", self.nonces.get());
-        let header = signer.authorization(&request, &at.to_string(), &nonce);
-        get(gate, path, &header)
+        get(gate, path, &credentials.authorization(path, at, &nonce))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Who calls, and where: the roles and routes that the tests share.
 
-use portcullis::auth::oauth1::{Reading, Scheme, SignatureMethod, SignedRequest, Signer, SigningKey};
-
-use crate::support::{gate::Setup, upstream::Upstream, wire::request};
+pub(crate) use crate::support::signing::{CONSUMER_KEY, CONSUMER_SECRET, TOKEN, TOKEN_SECRET};
+use crate::support::{gate::Setup, signing::Credentials, upstream::Upstream, wire::request};
 
 /// A route that needs `Magento_Backend::admin`.
 pub(crate) const PROTECTED: &str = "/rest/V1/modules";
@@ -19,15 +18,6 @@ pub(crate) const PROTECTED_POST: &str = "/rest/V1/products";
 pub(crate) const FULL: &str = "Bearer rcnp1r0ttgql8dyfay14d83fjc7k5q78";
 /// A bearer that nobody has.
 pub(crate) const UNKNOWN: &str = "Bearer 00000000000000000000000000000000";
-
-/// The consumer of [`FULL`], for signing.
-pub(crate) const CONSUMER_KEY: &str = "2lc1qdbsdd28ay4q20rbrtjl9qufi83n";
-/// Its secret.
-pub(crate) const CONSUMER_SECRET: &str = "rujat3m7nqb7sl263ybba0y7i4wcer0v";
-/// Its token.
-pub(crate) const TOKEN: &str = "rcnp1r0ttgql8dyfay14d83fjc7k5q78";
-/// Its token's secret.
-pub(crate) const TOKEN_SECRET: &str = "g88pmtkf7gcreq3c44dn132wmfz1qhqi";
 
 /// A gate that takes [`FULL`].
 pub(crate) fn gate(upstream: &Upstream) -> Setup {
@@ -46,18 +36,7 @@ pub(crate) fn post(target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u
 
 /// An `Authorization` value for a signed GET of `path` on `shop.test`.
 pub(crate) fn signed(path: &str, timestamp: i64, nonce: &str) -> String {
-    let key = SigningKey::new(CONSUMER_SECRET.as_bytes(), TOKEN_SECRET.as_bytes()).unwrap();
-    let signer = Signer {
-        consumer_key: CONSUMER_KEY,
-        token: TOKEN,
-        key: &key,
-        method: SignatureMethod::HmacSha256,
-        reading: Reading::Rfc5849,
-    };
-    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    let request =
-        SignedRequest { method: "GET", scheme: Scheme::Http, host: "shop.test", path, query, form: None };
-    signer.authorization(&request, &timestamp.to_string(), nonce)
+    Credentials::full().authorization(path, timestamp, nonce)
 }
 
 /// A chunked body: each piece a chunk, then trailers.

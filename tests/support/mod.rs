@@ -8,5 +8,6 @@ pub(crate) mod party;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod sessions;
+pub(crate) mod signing;
 pub(crate) mod upstream;
 pub(crate) mod wire;
