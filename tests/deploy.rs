@@ -356,20 +356,27 @@ fn runbooks_name_settings_reasons_and_events_that_exist() {
 }
 
 #[test]
-fn settings_that_runbooks_change_by_reload_can_be_reloaded() {
-    let mut seen = 0;
+fn runbooks_know_which_settings_need_a_restart() {
+    let keys = |item: &str| -> Vec<String> {
+        let codes = item.split('`').skip(1).step_by(2).map(|code| code.split(" = ").next().unwrap());
+        let is_key = |code: &&str| code.contains('.') && code.chars().all(|it| in_name(it) || it == '.');
+        codes.filter(is_key).map(Into::into).collect()
+    };
+    let (mut live, mut bound) = (0, 0);
     for (path, page) in files("deploy/runbooks") {
-        for line in page.split("\n- ").filter(|line| line.contains("without a restart")) {
-            let keys =
-                line.split('`').skip(1).step_by(2).filter(|code| code.contains('.') && !code.contains(' '));
-            let keys: Vec<_> = keys
-                .filter(|code| code.chars().all(|character| in_name(character) || character == '.'))
-                .collect();
-            seen += usize::from(keys.iter().any(|key| is_live(key)));
-            assert!(keys.iter().any(|key| is_live(key)), "{}: none of {keys:?} is live", path.display());
+        for item in page.replace("\n  ", " ").split("\n- ") {
+            let (path, keys) = (path.display(), keys(item));
+            if item.contains("without a restart") {
+                assert!(keys.iter().any(|key| is_live(key)), "{path}: {keys:?} need a restart");
+                live += 1;
+            }
+            if item.contains("(a restart)") {
+                assert!(keys.iter().any(|key| !is_live(key)), "{path}: {keys:?} need no restart");
+                bound += 1;
+            }
         }
     }
-    assert!(seen >= 3, "{seen}");
+    assert!(live >= 3 && bound >= 3, "{live} and {bound}");
 }
 
 #[test]
