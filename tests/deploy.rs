@@ -21,7 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portcullis::config::{Config, is_live};
+use portcullis::{
+    clock::Clock,
+    config::{Config, is_live},
+};
 use support::{
     gate::{Gate, Setup},
     process,
@@ -101,8 +104,7 @@ fn busy_gate(upstream: &Upstream) -> Gate {
             .on_system_time()
     };
     let gate = setup().start();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let signed = Credentials::full().authorization(ROUTE, i64::try_from(now).unwrap(), "nonce-1");
+    let signed = Credentials::full().authorization(ROUTE, Clock::system().now().seconds(), "nonce-1");
     let ask = |authorization: &str| {
         let headers = [("Host", "shop.test"), ("Authorization", authorization)];
         exchange(gate.proxy, &request("GET", ROUTE, &headers, b"")).status()
