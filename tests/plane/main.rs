@@ -21,4 +21,5 @@ mod observing;
 mod plumbing;
 mod spoofing;
 mod startup;
+mod strictness;
 mod upgrades;

@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     exchange::exchange,
     progress::{Observed, Progress, Watchdog},
+    strict::Strict,
     worker::{Worker, WorkerSettings},
 };
 use crate::{metrics::Decision, proxy::peer::Peer};
@@ -61,7 +62,9 @@ impl Client {
             let exchange = exchange(Rc::clone(self), request);
             async move { Ok::<_, Infallible>(exchange.await) }
         });
-        let http = http(&self.worker.service().shared.settings);
+        let shared = Arc::clone(&self.worker.service().shared);
+        let http = http(&shared.settings);
+        let socket = Strict::new(socket, Arc::clone(&self.progress), shared.settings.max_header_bytes);
         let mut connection =
             std::pin::pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
         let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&self.progress)));
@@ -96,7 +99,8 @@ impl Client {
             tracing::debug!(error = %error, client = %self.peer.address, "client connection ended early");
             return self.progress.has_left_unread();
         }
-        tracing::debug!(error = %error, client = %self.peer.address, "request head refused");
+        let violation = self.progress.violation().map(|violation| violation.to_string());
+        tracing::debug!(error = %error, violation, client = %self.peer.address, "request head refused");
         let refused = Decision { context: "guest", result: "refused", reason: "malformed_head" };
         self.worker.service().shared.metrics.decisions.get_or_create(&refused).inc();
         true

@@ -12,6 +12,7 @@ mod pool;
 mod progress;
 mod report;
 mod scan;
+mod strict;
 mod upgrade;
 mod worker;
 

@@ -11,7 +11,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -23,6 +23,8 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep},
 };
+
+use super::strict::Violation;
 
 /// No deadline: something else limits the connection.
 const NEVER: u64 = u64::MAX;
@@ -39,6 +41,8 @@ pub(super) struct Progress {
     is_idle: AtomicBool,
     was_used: AtomicBool,
     left_unread: AtomicBool,
+    is_upgraded: AtomicBool,
+    violation: OnceLock<Violation>,
     idle_timeout: Duration,
     header_timeout: Duration,
 }
@@ -53,6 +57,8 @@ impl Progress {
             is_idle: AtomicBool::new(true),
             was_used: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
+            is_upgraded: AtomicBool::new(false),
+            violation: OnceLock::new(),
             idle_timeout,
             header_timeout,
         };
@@ -87,6 +93,26 @@ impl Progress {
     /// Whether a request ever arrived.
     pub(super) fn was_used(&self) -> bool {
         self.was_used.load(Relaxed)
+    }
+
+    /// What follows is another protocol.
+    pub(super) fn upgraded(&self) {
+        self.is_upgraded.store(true, Relaxed);
+    }
+
+    /// Whether another protocol is spoken.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.is_upgraded.load(Relaxed)
+    }
+
+    /// What arrived left the framing of HTTP/1; the first time counts.
+    pub(super) fn violated(&self, violation: Violation) {
+        self.violation.get_or_init(|| violation);
+    }
+
+    /// How the client left the framing of HTTP/1.
+    pub(super) fn violation(&self) -> Option<Violation> {
+        self.violation.get().copied()
     }
 
     fn bytes_arrived(&self) {

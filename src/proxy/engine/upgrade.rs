@@ -68,6 +68,7 @@ pub(super) async fn forward(
     if let Some(protocol) = protocol {
         answer.headers_mut().insert(UPGRADE, protocol);
     }
+    client.progress.upgraded();
     if let Some(near) = near {
         tokio::task::spawn_local(tie(near, far, Rc::clone(client)));
     }
