@@ -19,6 +19,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
+    shared,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -90,6 +91,7 @@ impl App {
             replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(&metrics))),
             sign_ins: endpoints::address_limit(&config),
             audit: audit.clone(),
+            link: shared::link(&config, &metrics)?,
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
