@@ -1,12 +1,18 @@
 //! What replicas share through Redis, where one is configured.
 
+use std::sync::Arc;
+
 use tokio::runtime::Handle;
 
 use super::error::BuildError;
 use crate::{
+    auth::crypt_keys::CryptKeys,
     config::{self, Config},
     metrics::Metrics,
-    store::redis::{Link, LinkHome, LinkSettings},
+    store::{
+        redis::{Link, LinkHome, LinkSettings},
+        shared_nonces::{SharedNonceSettings, SharedNonces},
+    },
 };
 
 /// The port of a Redis whose node is written without one.
@@ -20,6 +26,19 @@ pub(super) fn link(config: &Config, metrics: &Metrics) -> Result<Option<Link>, B
     let Some(redis) = &config.redis else { return Ok(None) };
     let link = Link::open(settings(redis), metrics.redis.clone(), Handle::current())?;
     Ok(Some(link))
+}
+
+/// The nonces that replicas share, if the configuration says that they do.
+pub(super) fn nonces(
+    config: &Config,
+    link: Option<&Link>,
+    metrics: &Metrics,
+) -> Result<Option<Arc<SharedNonces>>, BuildError> {
+    let (config::NonceHome::Redis, Some(link)) = (config.nonces.store, link) else { return Ok(None) };
+    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
+    let windows =
+        SharedNonceSettings { past: config.oauth.timestamp_window, future: config.oauth.future_window };
+    Ok(Some(Arc::new(SharedNonces::new(link.clone(), &keys, windows, metrics.redis.clone()))))
 }
 
 fn settings(redis: &config::Redis) -> LinkSettings {
