@@ -19,6 +19,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
+    replicas::Replica,
     shared,
     watch::ChangeWatch,
     wire::{self, Files},
@@ -56,6 +57,7 @@ pub struct App {
     pub(super) admin: AdminState,
     pub(super) accepts: Arc<AtomicBool>,
     pub(super) chores: Chores,
+    pub(super) replica: Option<Replica>,
     pub(super) reloader: Reloader,
     /// Flushes the access log when the gate is gone.
     pub(super) _log_guard: Option<WorkerGuard>,
@@ -93,12 +95,12 @@ impl App {
             replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(&metrics))),
             sign_ins: endpoints::address_limit(&config),
             audit: audit.clone(),
-            link: link.clone(),
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
+        let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
             measure,
@@ -116,6 +118,7 @@ impl App {
             admin,
             accepts,
             chores,
+            replica,
             reloader,
             _log_guard: log_guard,
         })

@@ -17,7 +17,7 @@ use crate::{
         nonces::Nonces,
         reference::ReferenceTables,
         settings::{MagentoSettings, Settings},
-        sql::SqlStore,
+        sql::{Changed, SqlStore},
     },
 };
 
@@ -47,6 +47,20 @@ impl Chores {
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.watch.clone().run(drain.clone()));
         tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
+    }
+
+    /// Drops what another replica's change concerns, or reads the small tables again.
+    pub(super) async fn obey(&self, change: Changed) {
+        match change {
+            Changed::Subject(subject) => self.rules.borrow().facts.cache().invalidate_here(subject),
+            Changed::Tables => self.refresh_once().await,
+        }
+    }
+
+    /// Asks for everybody and everything again.
+    pub(super) async fn forget_everyone(&self) {
+        self.rules.borrow().facts.cache().invalidate_everyone();
+        self.refresh_once().await;
     }
 
     fn job_runner(&self) -> JobRunner {

@@ -17,6 +17,7 @@ mod listener;
 mod opened;
 mod operator;
 mod reload;
+mod replicas;
 mod run;
 mod shared;
 mod watch;

@@ -27,7 +27,7 @@ use crate::{
         reserved::HeaderNames,
     },
     service::{audit::Audit, integration::IntegrationService},
-    store::{facts::Facts, nonces::Nonces, redis::Link, reference::ReferenceTables},
+    store::{facts::Facts, nonces::Nonces, reference::ReferenceTables},
 };
 
 /// What a reload leaves as it is.
@@ -44,8 +44,6 @@ pub(super) struct Kept {
     /// How often each address signed in: counted on over a reload.
     pub(super) sign_ins: Option<Arc<AddressLimit>>,
     pub(super) audit: Audit,
-    /// What replicas share.
-    pub(super) link: Option<Link>,
 }
 
 impl Kept {

@@ -1,15 +1,18 @@
 //! What replicas share through Redis, where one is configured.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
-use super::error::BuildError;
+use super::{error::BuildError, replicas::Replica};
 use crate::{
     auth::crypt_keys::CryptKeys,
+    clock::Clock,
     config::{self, Config},
     metrics::Metrics,
+    proxy::engine::Shared,
     store::{
+        invalidations::{Announcer, Board},
         redis::{Link, LinkHome, LinkSettings},
         shared_nonces::{SharedNonceSettings, SharedNonces},
     },
@@ -39,6 +42,19 @@ pub(super) fn nonces(
     let windows =
         SharedNonceSettings { past: config.oauth.timestamp_window, future: config.oauth.future_window };
     Ok(Some(Arc::new(SharedNonces::new(link.clone(), &keys, windows, metrics.redis.clone()))))
+}
+
+/// This process among the replicas; what it changes is announced from now on.
+pub(super) fn replica(
+    link: Link,
+    metrics: &Metrics,
+    clock: &Clock,
+    (rules, poll): (&watch::Receiver<Arc<Shared>>, Duration),
+) -> Replica {
+    let (announcer, announced) = Announcer::new(metrics.redis.clone());
+    rules.borrow().facts.cache().announce_to(announcer);
+    let started = clock.now().seconds();
+    Replica::new(Board::new(link), (started, poll), metrics.redis.clone(), announced)
 }
 
 fn settings(redis: &config::Redis) -> LinkSettings {

@@ -4,13 +4,14 @@
 //! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
 //! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces
 //! that were used, [`shared_nonces`] those that replicas share, [`redis`] is the way to what replicas share, [`sessions`] reads PHP's sessions. A store that cannot answer says so; it
-//! never guesses.
+//! never guesses. [`invalidations`] tells other replicas of changes.
 
 pub mod cache;
 mod error;
 pub mod facts;
 mod generations;
 pub mod grant;
+pub mod invalidations;
 pub mod judge;
 pub mod logins;
 pub mod nonces;
