@@ -84,9 +84,13 @@ fn a_socket_is_a_home() {
 #[ignore = "needs redis-server; run tests/all"]
 fn a_cluster_keeps_nonces_of_all_groups() {
     let cluster = Cluster::start();
-    let shop =
-        Shop::settled(2, &format!("mode = \"cluster\"\nnodes = [{}]\ntimeout = \"1s\"", cluster.nodes()));
-    let now = BEGIN + FLOOR + 1;
+    let lines = format!("mode = \"cluster\"\nnodes = [{}]\ntimeout = \"1s\"", cluster.nodes());
+    let shop = Shop::start(2, &lines);
+    until("every group has its marker", || {
+        let markers = cluster.0.iter().map(|node| node.run::<Vec<String>>("KEYS *:marker").len());
+        markers.sum::<usize>() == 16
+    });
+    let now = shop.settle(BEGIN);
     let used: Vec<Vec<u8>> = (0..40).map(|_| signed(now, &nonce())).collect();
     for request in &used {
         until("every group's quarantine is over", || {

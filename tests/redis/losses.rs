@@ -88,14 +88,15 @@ fn a_replica_that_was_promoted_is_another_history() {
 #[ignore = "needs redis-server; run tests/all"]
 fn a_master_that_was_a_replica_meanwhile_is_another_history() {
     let (first, second) = (RedisServer::open(), RedisServer::open());
-    let shop = Shop::settled(2, &format!("url = \"{}\"", first.link_url()));
-    let now = BEGIN + FLOOR + 1;
-    // A copy from before the nonces: the marker is the one of the first server, and so is its run id.
     let replicaof = |server: &RedisServer, of: &RedisServer| {
         let _: String = server.run(&format!("REPLICAOF 127.0.0.1 {}", of.address().port()));
         until("in step", || server.run::<String>("INFO replication").contains("master_link_status:up"));
     };
+    // The first replica of a master begins a history of its own; only then do the gates come.
     replicaof(&second, &first);
+    let shop = Shop::settled(2, &format!("url = \"{}\"", first.link_url()));
+    let now = BEGIN + FLOOR + 1;
+    // A copy from before the nonces: the marker is the one of the first server, and so is its run id later on.
     let _: String = second.run("REPLICAOF NO ONE");
     assert_nothing_passes_twice(&shop, now, || {
         replicaof(&first, &second);

@@ -267,9 +267,9 @@ impl Cluster {
 
 /// Waits for something that takes its time.
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(15);
     while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within half a minute");
+        assert!(Instant::now() < deadline, "{what}: not within a quarter of a minute");
         thread::sleep(Duration::from_millis(20));
     }
 }
