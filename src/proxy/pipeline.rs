@@ -31,7 +31,9 @@ use crate::{
     store::{
         facts::{Facts, Lookup},
         grant::{CredentialKey, Fact},
+        nonces::Recorded,
         reference::ReferenceTables,
+        shared_nonces::NonceClaim,
     },
 };
 
@@ -65,6 +67,8 @@ pub struct Known<'a> {
     pub facts: &'a [(CredentialKey, Option<Arc<Fact>>)],
     /// The answer to [`Step::NeedForm`].
     pub form: Option<&'a [u8]>,
+    /// The answer to [`Step::NeedNonce`], with what was asked: it counts for nothing else.
+    pub nonce: Option<&'a (NonceClaim, Recorded)>,
 }
 
 /// An outcome, or what it takes to reach one.
@@ -76,6 +80,8 @@ pub enum Step {
     NeedFacts(CredentialKey, Lookup),
     /// The form body is signed and must be collected.
     NeedForm,
+    /// Everything verified, and the nonce has to be recorded where all replicas see it.
+    NeedNonce(NonceClaim),
 }
 
 /// What was decided, and what to write down about it.
@@ -152,6 +158,7 @@ impl Pipeline {
             Err(Stop::Refuse(rejection)) => Err(rejection),
             Err(Stop::NeedFacts(key, lookup)) => return Step::NeedFacts(key, lookup),
             Err(Stop::NeedForm) => return Step::NeedForm,
+            Err(Stop::NeedNonce(claim)) => return Step::NeedNonce(claim),
         };
         Step::Done(Verdict { outcome, notes })
     }
