@@ -96,6 +96,42 @@ pub struct RunLabel {
     pub result: &'static str,
 }
 
+/// The labels of lookups.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LookupLabel {
+    /// `answered`, `timeout`, `unavailable`, `unusable` (an answer that makes no sense), `not_asked` (the breaker is open) or
+    /// `shed` (too many were under way).
+    pub outcome: &'static str,
+}
+
+/// The figures of looking credentials up.
+#[derive(Debug, Clone, Default)]
+pub struct LookupMetrics {
+    /// Lookups by what came of them.
+    pub outcomes: Family<LookupLabel, Counter>,
+    /// Requests served by a fact that was no longer fresh, because the store could not be asked.
+    pub stale: Counter,
+    /// Lookups under way.
+    pub under_way: Gauge,
+    /// Requests that wait for them.
+    pub waiting: Gauge,
+    /// 0 while the store is asked, 1 while one lookup tries, 2 while it is not asked, 3 until it is proven.
+    pub breaker: Gauge,
+}
+
+impl LookupMetrics {
+    fn register(&self, registry: &mut Registry) {
+        let outcomes = "Lookups by what came of them";
+        registry.register("store_lookup_outcomes", outcomes, self.outcomes.clone());
+        let stale = "Requests served by a stale grant because the store could not be asked";
+        registry.register("cache_stale_served", stale, self.stale.clone());
+        registry.register("store_lookups_under_way", "Lookups under way", self.under_way.clone());
+        registry.register("store_lookups_waiting", "Requests that wait for lookups", self.waiting.clone());
+        let breaker = "0 the store is asked, 1 one lookup tries, 2 not asked, 3 not proven since the start";
+        registry.register("store_breaker_state", breaker, self.breaker.clone());
+    }
+}
+
 /// A gauge of seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
@@ -139,8 +175,12 @@ pub struct Metrics {
     pub reloaded_at: Gauge,
     /// Access log lines dropped because the log could not keep up.
     pub log_lines_dropped: Gauge,
+    /// How often the machine's clock jumped by the window of timestamps or more.
+    pub clock_jumps: Counter,
     /// Lookups that went to the store.
     pub lookups: Gauge,
+    /// What came of them.
+    pub lookup: LookupMetrics,
     /// Seconds since the last completed look at what changed in the store.
     pub change_age: Seconds,
     /// Seconds between the last two completed looks.
@@ -219,7 +259,9 @@ impl Metrics {
             reload_ok: Gauge::default(),
             reloaded_at: Gauge::default(),
             log_lines_dropped: Gauge::default(),
+            clock_jumps: Counter::default(),
             lookups: Gauge::default(),
+            lookup: LookupMetrics::default(),
             change_age: Seconds::default(),
             change_interval: Seconds::default(),
             changes_seen: Counter::default(),
@@ -236,6 +278,7 @@ impl Metrics {
         metrics.register_decisions();
         metrics.register_state();
         metrics.passwords.register(&mut metrics.registry);
+        metrics.lookup.register(&mut metrics.registry);
         metrics.register_changes();
         metrics.register_audit();
         metrics.register_jobs();
@@ -274,6 +317,8 @@ impl Metrics {
         registry.register("cache_grants", "Cached facts that let somebody in", self.cached_grants.clone());
         registry.register("cache_refusals", "Cached facts that let nobody in", self.cached_refusals.clone());
         registry.register("nonce_store_entries", "Live nonces", self.nonces.clone());
+        let jumps = "Times that the machine's clock jumped by the window of timestamps or more";
+        registry.register("clock_jumps", jumps, self.clock_jumps.clone());
         registry.register("store_up", "1 while the store answers", self.store_up.clone());
         let ok = "1 where the last reload was taken up, 0 where it was refused";
         registry.register("config_last_reload_successful", ok, self.reload_ok.clone());

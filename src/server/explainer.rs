@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     explain::{Explainer, NonceLook},
-    metrics::Metrics,
+    metrics::{LookupMetrics, Metrics},
     proxy::{nonce_use::NonceUse, peer::TrustedProxies, reserved::HeaderNames},
     store::nonces::NoncePeek,
 };
@@ -28,7 +28,7 @@ impl App {
         let files = Files::read(config)?;
         let Opened { store, judge, reference } = Opened::open(config, &files.tree).await?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
-        let facts = wire::facts(config, store, judge)?;
+        let facts = wire::facts(config, store, judge, &LookupMetrics::default())?;
         let (nonces, nonce_use) = nonces(config).await?;
         let refusals = wire::workers(config, &names).replies;
         // Explaining is no attempt to sign in.

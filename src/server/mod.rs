@@ -17,10 +17,13 @@ mod jobs;
 mod listener;
 mod opened;
 mod operator;
+mod proof;
 mod reload;
 mod replicas;
 mod run;
 mod shared;
+mod standing;
+mod steadiness;
 mod watch;
 mod wire;
 

@@ -18,6 +18,7 @@ use crate::{
         secret::Secret,
     },
     config::{self, Config},
+    metrics::LookupMetrics,
     proxy::{
         authenticate::AuthenticateRules,
         authorize::{AclMode, AuthorizeRules},
@@ -89,13 +90,31 @@ fn empty_tree() -> Result<AclTree, BuildError> {
 
 /// Opens the store and makes sure that its secrets open with the configured key.
 pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result<SqlStore, BuildError> {
-    let url = config.store.database.url();
-    let store = SqlStore::open(&url).await.map_err(|source| {
-        let is_unnamed = matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_));
-        if is_unnamed { BuildError::Open { url, source } } else { BuildError::Store(source) }
-    })?;
-    check_key(&store, encryptor).await?;
+    let store = name_store(config).await?;
+    prove(config, &store, encryptor).await?;
     Ok(store)
+}
+
+/// The store that the configuration names; nobody has looked into it yet.
+pub(super) async fn name_store(config: &Config) -> Result<SqlStore, BuildError> {
+    SqlStore::unproven(&config.store.database.url()).await.map_err(|source| named(config, source))
+}
+
+/// Makes sure that it is the right one: its schema is ours, and its secrets open with the configured key.
+pub(super) async fn prove(
+    config: &Config,
+    store: &SqlStore,
+    encryptor: &Encryptor,
+) -> Result<(), BuildError> {
+    store.prove().await.map_err(|source| named(config, source))?;
+    check_key(store, encryptor).await
+}
+
+fn named(config: &Config, source: StoreError) -> BuildError {
+    if matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_)) {
+        return BuildError::Open { url: config.store.database.url(), source };
+    }
+    BuildError::Store(source)
 }
 
 /// Makes sure that the store's secrets open with the configured key.
@@ -152,10 +171,17 @@ pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<
 }
 
 /// What is known of credentials; lookups live on the current runtime.
-pub(super) fn facts(config: &Config, store: SqlStore, judge: Judge) -> Result<Facts, BuildError> {
+pub(super) fn facts(
+    config: &Config,
+    store: SqlStore,
+    judge: Judge,
+    metrics: &LookupMetrics,
+) -> Result<Facts, BuildError> {
     let sources = (store, sessions(config)?);
     let cache = FactCache::new(cache(config));
-    Ok(Facts::new(sources, judge, cache, (lookups(config), Handle::current())))
+    let (timeout, max_concurrent) = (config.store.lookup_timeout, config.store.max_lookups);
+    let lookups = LookupSettings { timeout, max_concurrent, metrics: metrics.clone() };
+    Ok(Facts::new(sources, judge, cache, (lookups, Handle::current())))
 }
 
 /// Derived from the crypt key, so that every replica gives a credential the same fingerprint.
@@ -304,10 +330,6 @@ const fn cache(config: &Config) -> CacheSettings {
         session_ttl: config.sessions.ttl,
         max_stale,
     }
-}
-
-const fn lookups(config: &Config) -> LookupSettings {
-    LookupSettings { timeout: config.store.lookup_timeout, max_concurrent: config.store.max_lookups }
 }
 
 pub(super) fn nonces(config: &Config) -> NonceSettings {

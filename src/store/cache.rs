@@ -14,6 +14,7 @@ use super::{
     generations::{Generation, Generations, Subject},
     grant::{CredentialKey, Fact},
     invalidations::Announcer,
+    primitives::{Machine, Primitives, Shelf as _},
     sql::Changed,
 };
 use crate::auth::identity::UserContext;
@@ -57,7 +58,7 @@ impl Epoch {
 
 /// A fact and when it was learnt.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     fact: Arc<Fact>,
     epoch: Epoch,
     fresh_until: Instant,
@@ -77,14 +78,11 @@ pub enum Cached {
     Missing,
 }
 
-/// The facts of one process, shared by all workers.
-#[derive(Debug)]
+/// The facts of one process, shared by all workers; cheap to clone.
+#[derive(Debug, Clone)]
 pub struct FactCache {
-    settings: CacheSettings,
-    positive: moka::sync::Cache<CredentialKey, Entry>,
-    negative: moka::sync::Cache<CredentialKey, Entry>,
-    generations: Generations,
-    announcer: OnceLock<Announcer>,
+    pub(super) memory: Arc<Memory<Machine>>,
+    announcer: Arc<OnceLock<Announcer>>,
 }
 
 impl FactCache {
@@ -99,14 +97,60 @@ impl FactCache {
             .max_capacity(settings.negative_entries)
             .time_to_live(settings.negative_ttl)
             .build();
-        let (generations, announcer) = (Generations::default(), OnceLock::new());
-        Self { settings, positive, negative, generations, announcer }
+        let memory = Arc::new(Memory { settings, positive, negative, generations: Generations::default() });
+        Self { memory, announcer: Arc::default() }
     }
 
-    /// What the judge of this epoch said of a credential.
+    /// Has the changes of this process told to other replicas from now on.
+    pub fn announce_to(&self, announcer: Announcer) {
+        // A process has one.
+        let _ = self.announcer.set(announcer);
+    }
+
+    /// Drops every fact about somebody, and every lookup about them that is under way, because this process changed
+    /// something; other replicas are told.
+    pub fn invalidate(&self, subject: Subject) {
+        self.invalidate_here(subject);
+        self.announce(Changed::Subject(subject));
+    }
+
+    /// Drops the same because of what others changed, which they told everybody.
+    pub fn invalidate_here(&self, subject: Subject) {
+        self.memory.generations.invalidate(subject);
+    }
+
+    /// Tells other replicas of a change that this process made.
+    pub fn announce(&self, change: Changed) {
+        if let Some(announcer) = self.announcer.get() {
+            announcer.announce(change);
+        }
+    }
+
+    /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.
+    pub fn invalidate_everyone(&self) {
+        self.memory.generations.invalidate_everyone();
+    }
+
+    /// Facts kept, approximately: positive and negative.
     #[must_use]
+    pub fn len(&self) -> (u64, u64) {
+        (self.memory.positive.entry_count(), self.memory.negative.entry_count())
+    }
+}
+
+/// Facts and what ended them, on any primitives.
+#[derive(Debug)]
+pub(super) struct Memory<P: Primitives> {
+    pub(super) settings: CacheSettings,
+    pub(super) positive: P::Shelf,
+    pub(super) negative: P::Shelf,
+    pub(super) generations: Generations<P::Number>,
+}
+
+impl<P: Primitives> Memory<P> {
+    /// What the judge of this epoch said of a credential.
     pub(super) fn get(&self, key: &CredentialKey, epoch: Epoch) -> Cached {
-        if let Some(entry) = self.positive.get(key).filter(|entry| entry.epoch == epoch) {
+        if let Some(entry) = self.positive.find(key).filter(|entry| entry.epoch == epoch) {
             if !self.holds(&entry) {
                 return Cached::Missing;
             }
@@ -117,7 +161,7 @@ impl FactCache {
                 _ => Cached::Missing,
             };
         }
-        match self.negative.get(key) {
+        match self.negative.find(key) {
             Some(entry)
                 if entry.epoch == epoch && self.holds(&entry) && Instant::now() < entry.fresh_until =>
             {
@@ -150,48 +194,12 @@ impl FactCache {
         let fresh_until = Instant::now() + ttl;
         let entry = Entry { fact, fresh_until, usable_until: fresh_until + max_stale, generation, epoch };
         if is_positive {
-            self.positive.insert(key, entry);
+            self.positive.place(key, entry);
         } else {
             // A credential that just died must not be answered by its older, friendlier fact.
-            self.positive.invalidate(&key);
-            self.negative.insert(key, entry);
+            self.positive.clear(&key);
+            self.negative.place(key, entry);
         }
-    }
-
-    /// Has the changes of this process told to other replicas from now on.
-    pub fn announce_to(&self, announcer: Announcer) {
-        // A process has one.
-        let _ = self.announcer.set(announcer);
-    }
-
-    /// Drops every fact about somebody, and every lookup about them that is under way, because this process changed
-    /// something; other replicas are told.
-    pub fn invalidate(&self, subject: Subject) {
-        self.invalidate_here(subject);
-        self.announce(Changed::Subject(subject));
-    }
-
-    /// Drops the same because of what others changed, which they told everybody.
-    pub fn invalidate_here(&self, subject: Subject) {
-        self.generations.invalidate(subject);
-    }
-
-    /// Tells other replicas of a change that this process made.
-    pub fn announce(&self, change: Changed) {
-        if let Some(announcer) = self.announcer.get() {
-            announcer.announce(change);
-        }
-    }
-
-    /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.
-    pub fn invalidate_everyone(&self) {
-        self.generations.invalidate_everyone();
-    }
-
-    /// Facts kept, approximately: positive and negative.
-    #[must_use]
-    pub fn len(&self) -> (u64, u64) {
-        (self.positive.entry_count(), self.negative.entry_count())
     }
 
     fn holds(&self, entry: &Entry) -> bool {

@@ -6,15 +6,22 @@
 //! that were used, [`shared_nonces`] those that replicas share, [`redis`] is the way to what replicas share, [`sessions`] reads PHP's sessions. A store that cannot answer says so; it
 //! never guesses. [`invalidations`] tells other replicas of changes.
 
+mod breaker;
 pub mod cache;
 mod error;
 pub mod facts;
+mod flights;
 mod generations;
 pub mod grant;
+mod guarded;
 pub mod invalidations;
 pub mod judge;
+mod loader;
 pub mod logins;
+#[cfg(test)]
+mod model;
 pub mod nonces;
+mod primitives;
 pub mod records;
 pub mod redis;
 pub mod reference;
@@ -24,5 +31,6 @@ pub mod settings;
 pub mod shared_nonces;
 pub mod sql;
 
+pub use breaker::BreakerState;
 pub use error::{SchemaError, StoreError};
 pub use generations::Subject;

@@ -28,7 +28,7 @@ use case::{Case, Outcome};
 use session_state::SessionState;
 use support::{
     gate::{Gate, Setup},
-    redis::RedisServer,
+    servers::redis::RedisServer,
     upstream::Upstream,
 };
 use tables::Tables;

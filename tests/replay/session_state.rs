@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    support::{gate::Gate, redis::RedisServer, sessions},
+    support::{gate::Gate, servers::redis::RedisServer, sessions},
     tables::lines,
 };
 
