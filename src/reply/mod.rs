@@ -5,9 +5,11 @@
 //! that are not Magento's. `X-Auth-Refused` tells an operator that the gate refused, not the upstream.
 
 mod accept;
+mod limits;
 mod render;
 
 pub use accept::Format;
+pub use limits::{LimitFields, Policy, Standing};
 
 use std::fmt;
 

@@ -1,0 +1,316 @@
+//! The rules of the rate limits: whom each is for, whose bucket a request is taken from, and what becomes of it.
+//!
+//! Rules by address alone are asked before anybody is known, so that a flood of invented tokens costs no lookup; rules of
+//! the class `lookup` when one is about to be made; all others when the caller is known. Every rule that is for a request has
+//! a bucket for it: where the key is missing, a coarser one counts. Of the rules asked together the first that refuses
+//! decides, and then none of them is charged. Sign-ins have a limit of their own beside these.
+
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+
+use prometheus_client::metrics::counter::Counter;
+
+use crate::{
+    auth::{
+        identity::UserType,
+        quota::{Level, Quota, Shortage, Tick, whole_seconds},
+        rejection::Rejection,
+        route::RoutePattern,
+    },
+    clock::Clock,
+    metrics::{LimitLabel, Metrics},
+    reply::{Policy, Standing},
+    store::rates::{Link, RateKey, RateTable, Widths},
+};
+
+/// How much more a larger IPv6 network may do than a smaller one of it.
+const WIDER_FACTOR: NonZeroU32 = NonZeroU32::new(16).expect("sixteen is not zero");
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+
+/// Seconds after which a request may be worth another try where no bucket could say.
+const UNKNOWN_WAIT: u32 = 1;
+
+/// The rules in the order in which they are asked.
+#[derive(Debug, Default)]
+pub struct QuotaRules {
+    /// By address alone: before anybody is known.
+    pub early: Box<[QuotaRule]>,
+    /// By address, for each lookup.
+    pub lookups: Box<[QuotaRule]>,
+    /// When the caller is known.
+    pub late: Box<[QuotaRule]>,
+    /// What measures the time; `None` where there are no rules.
+    pub clock: Option<Clock>,
+    /// What is one owner of an address.
+    pub widths: Widths,
+    /// Whether the replicas reach each other; `None` where a rule that they share goes on without them.
+    pub required_link: Option<Arc<Link>>,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct QuotaRule {
+    /// Whose requests are counted together.
+    pub by: QuotaBy,
+    /// The kinds of callers that it is for; empty for all.
+    pub of: Box<[UserType]>,
+    /// Which requests it is for; `None` for all.
+    pub class: Option<QuotaClass>,
+    /// Whether it refuses.
+    pub is_enforced: bool,
+    /// Its buckets, which outlive a reload that leaves its quota as it is.
+    pub buckets: Arc<Buckets>,
+}
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaBy {
+    /// One user; guests by address.
+    Identity,
+    /// One consumer; others as by identity.
+    Consumer,
+    /// Everybody with a role; others as by context.
+    Role,
+    /// Every caller of a kind.
+    Context,
+    /// A network.
+    Address,
+}
+
+/// Which requests a rule is for, besides those of the kind `lookup`.
+#[derive(Debug, Clone)]
+pub enum QuotaClass {
+    /// Nobody has to be known.
+    Anonymous,
+    /// Methods that change nothing.
+    Read,
+    /// All other methods.
+    Write,
+    /// Certain routes.
+    Routes(Arc<[RoutePattern]>),
+}
+
+/// The buckets of a rule, and its figures.
+#[derive(Debug)]
+pub struct Buckets {
+    /// How clients hear of it.
+    pub policy: Arc<Policy>,
+    /// A bucket an owner.
+    pub owners: Arc<RateTable>,
+    /// A bucket for each larger IPv6 network.
+    pub wider: Arc<RateTable>,
+    admitted: Counter,
+    refused: Counter,
+    reported: Counter,
+    outage: Counter,
+    overflow: Counter,
+}
+
+/// What is asked of rules: whose request it is, and which.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) client: IpAddr,
+    pub(super) caller: Caller,
+    pub(super) request: Requested<'a>,
+    pub(super) now: Tick,
+}
+
+/// Whose request it is, as far as that is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) user_type: UserType,
+    pub(super) user_id: Option<u32>,
+    pub(super) consumer_id: Option<u32>,
+    pub(super) role_id: Option<u32>,
+}
+
+/// Which request it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Requested<'a> {
+    pub(super) method: &'a str,
+    /// The route's template, else the path as sent.
+    pub(super) path: &'a str,
+    pub(super) is_anonymous: bool,
+}
+
+/// What log and client are told of the limits.
+#[derive(Debug, Clone, Default)]
+pub struct LimitNotes {
+    /// The limit that the caller is nearest to, of those that refuse.
+    pub standing: Option<Standing>,
+    /// The rule that the request was over, and what became of it: `refused`, `reported` or `outage`.
+    pub over: Option<(Arc<Policy>, &'static str)>,
+}
+
+impl QuotaRules {
+    /// The moment, where any rule wants to know.
+    pub(super) fn tick(&self) -> Option<Tick> {
+        self.clock.as_ref().map(Clock::tick)
+    }
+
+    /// Takes one request from each rule that it is under.
+    ///
+    /// # Errors
+    /// [`Rejection::RateLimited`] by the first rule that has none left, [`Rejection::LimitsUnavailable`] where a shared rule must
+    /// not go on alone.
+    pub(super) fn charge(
+        &self,
+        rules: &[QuotaRule],
+        asked: &Asked<'_>,
+        notes: &mut LimitNotes,
+    ) -> Result<(), Rejection> {
+        let meant = || rules.iter().filter(|rule| rule.is_for(asked));
+        // With one rule taking is looking.
+        if rules.len() > 1 {
+            for rule in meant().filter(|rule| rule.is_enforced) {
+                if let Err(shortage) = rule.buckets.look(&self.keys(rule, asked), asked.now) {
+                    return Err(rule.refuse(&shortage, notes));
+                }
+            }
+        }
+        meant().try_for_each(|rule| self.take(rule, asked, notes))
+    }
+
+    /// Tells how near a caller is to rules that took this request already.
+    pub(super) fn look(&self, rules: &[QuotaRule], asked: &Asked<'_>, notes: &mut LimitNotes) {
+        for rule in rules.iter().filter(|rule| rule.is_enforced && rule.is_for(asked)) {
+            let (Ok(level) | Err(Shortage { level, .. })) =
+                rule.buckets.look(&self.keys(rule, asked), asked.now);
+            notes.nearer(&rule.buckets.policy, level);
+        }
+    }
+
+    fn take(&self, rule: &QuotaRule, asked: &Asked<'_>, notes: &mut LimitNotes) -> Result<(), Rejection> {
+        let buckets = &rule.buckets;
+        if self.is_cut_off(buckets) {
+            buckets.outage.inc();
+            notes.over = Some((Arc::clone(&buckets.policy), "outage"));
+            return if rule.is_enforced { Err(Rejection::LimitsUnavailable) } else { Ok(()) };
+        }
+        match buckets.take(&self.keys(rule, asked), asked.now) {
+            Ok(level) => {
+                buckets.admitted.inc();
+                if rule.is_enforced {
+                    notes.nearer(&buckets.policy, level);
+                }
+                Ok(())
+            }
+            Err(shortage) if rule.is_enforced => Err(rule.refuse(&shortage, notes)),
+            Err(_shortage) => {
+                buckets.reported.inc();
+                notes.over = Some((Arc::clone(&buckets.policy), "reported"));
+                Ok(())
+            }
+        }
+    }
+
+    fn is_cut_off(&self, buckets: &Buckets) -> bool {
+        buckets.owners.is_shared() && self.required_link.as_ref().is_some_and(|link| !link.is_up())
+    }
+
+    /// The owner, and the larger network of an IPv6 address. A missing key is never no limit: a coarser one counts.
+    fn keys(&self, rule: &QuotaRule, asked: &Asked<'_>) -> Keys {
+        let Caller { user_type, user_id, consumer_id, role_id } = asked.caller;
+        let own = |key| Keys { owner: key, wider: None };
+        let identity = || user_id.map(|id| own(RateKey::identity(user_type, id)));
+        let address = || Keys {
+            owner: RateKey::address(asked.client, self.widths),
+            wider: RateKey::wider(asked.client, self.widths),
+        };
+        let context = || own(RateKey::context(user_type));
+        match rule.by {
+            QuotaBy::Identity => identity().unwrap_or_else(address),
+            QuotaBy::Consumer => {
+                consumer_id.map(|id| own(RateKey::consumer(id))).or_else(identity).unwrap_or_else(address)
+            }
+            QuotaBy::Role => role_id.map_or_else(context, |id| own(RateKey::role(id))),
+            QuotaBy::Context => context(),
+            QuotaBy::Address => address(),
+        }
+    }
+}
+
+/// The buckets of one request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keys {
+    pub(super) owner: RateKey,
+    pub(super) wider: Option<RateKey>,
+}
+
+impl QuotaRule {
+    fn is_for(&self, asked: &Asked<'_>) -> bool {
+        let of = self.of.is_empty() || self.of.contains(&asked.caller.user_type);
+        of && self.class.as_ref().is_none_or(|class| class.holds(&asked.request))
+    }
+
+    fn refuse(&self, shortage: &Shortage, notes: &mut LimitNotes) -> Rejection {
+        let policy = &self.buckets.policy;
+        self.buckets.refused.inc();
+        notes.standing = Some(Standing { policy: Arc::clone(policy), level: shortage.level });
+        notes.over = Some((Arc::clone(policy), "refused"));
+        Rejection::RateLimited { retry_after: shortage.wait.map_or(UNKNOWN_WAIT, whole_seconds).max(1) }
+    }
+}
+
+impl QuotaClass {
+    fn holds(&self, request: &Requested<'_>) -> bool {
+        let is_read = matches!(request.method, "GET" | "HEAD" | "OPTIONS");
+        match self {
+            Self::Anonymous => request.is_anonymous,
+            Self::Read => is_read,
+            Self::Write => !is_read,
+            Self::Routes(patterns) => {
+                patterns.iter().any(|pattern| pattern.matches(request.method, request.path))
+            }
+        }
+    }
+}
+
+impl Buckets {
+    /// Full buckets for so many owners, and a quarter as many larger networks.
+    #[must_use]
+    pub fn new(name: Arc<str>, quota: Quota, owners: usize, is_shared: bool, metrics: &Metrics) -> Self {
+        let counter = |outcome| {
+            metrics.limits.get_or_create(&LimitLabel { rule: name.to_string(), outcome }).clone()
+        };
+        Self {
+            owners: Arc::new(RateTable::new(quota, owners, is_shared)),
+            wider: Arc::new(RateTable::new(quota.times(WIDER_FACTOR), owners.div_ceil(4), is_shared)),
+            admitted: counter("admitted"),
+            refused: counter("refused"),
+            reported: counter("reported"),
+            outage: counter("outage"),
+            overflow: metrics.limit_overflow.clone(),
+            policy: Arc::new(Policy::new(name, quota)),
+        }
+    }
+
+    fn look(&self, keys: &Keys, now: Tick) -> Result<Level, Shortage> {
+        if let Some(wider) = keys.wider {
+            self.wider.look(wider, now, ONE).level?;
+        }
+        self.owners.look(keys.owner, now, ONE).level
+    }
+
+    fn take(&self, keys: &Keys, now: Tick) -> Result<Level, Shortage> {
+        // The larger network first: where it refuses, nothing was taken from the owner.
+        if let Some(wider) = keys.wider {
+            self.wider.take(wider, now, ONE).level?;
+        }
+        let answer = self.owners.take(keys.owner, now, ONE);
+        if answer.is_overflow {
+            self.overflow.inc();
+        }
+        answer.level
+    }
+}
+
+impl LimitNotes {
+    /// Keeps the limit that has the least left.
+    fn nearer(&mut self, policy: &Arc<Policy>, level: Level) {
+        let is_nearer = self.standing.as_ref().is_none_or(|standing| level.remaining < standing.level.remaining);
+        if is_nearer {
+            self.standing = Some(Standing { policy: Arc::clone(policy), level });
+        }
+    }
+}

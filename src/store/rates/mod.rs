@@ -1,0 +1,13 @@
+//! How much was asked for by whom: the buckets of the rate limits, in this process and between replicas.
+//!
+//! [`RateTable`] keeps the buckets of one rule, [`RateKey`] names their owners. A request is decided by the table alone,
+//! at once. Where replicas share their limits, [`Shares`] tells what was taken here to a [`RateExchange`] every moment, and
+//! makes the buckets as empty as all replicas left them. Which rules there are, and who is refused, is decided elsewhere.
+
+mod key;
+mod share;
+mod table;
+
+pub use key::{RateKey, Widths};
+pub use share::{Consumed, ExchangeError, Link, MOST_OWNERS, RateExchange, SharedTable, Shares};
+pub use table::{Answer, MOST_DEBT, RateTable, Taken};
