@@ -19,11 +19,8 @@ use crate::{
     clock::Clock,
     metrics::{LimitLabel, Metrics},
     reply::{Policy, Standing},
-    store::rates::{Link, RateKey, RateTable, Widths},
+    store::rates::{Keys, Link, Owners, RateKey, Room, Widths},
 };
-
-/// How much more a larger IPv6 network may do than a smaller one of it.
-const WIDER_FACTOR: NonZeroU32 = NonZeroU32::new(16).expect("sixteen is not zero");
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
@@ -96,9 +93,7 @@ pub struct Buckets {
     /// How clients hear of it.
     pub policy: Arc<Policy>,
     /// A bucket an owner.
-    pub owners: Arc<RateTable>,
-    /// A bucket for each larger IPv6 network.
-    pub wider: Arc<RateTable>,
+    pub owners: Owners,
     admitted: Counter,
     refused: Counter,
     reported: Counter,
@@ -208,33 +203,22 @@ impl QuotaRules {
         buckets.owners.is_shared() && self.required_link.as_ref().is_some_and(|link| !link.is_up())
     }
 
-    /// The owner, and the larger network of an IPv6 address. A missing key is never no limit: a coarser one counts.
+    /// Whose buckets. A missing key is never no limit: a coarser one counts.
     fn keys(&self, rule: &QuotaRule, asked: &Asked<'_>) -> Keys {
         let Caller { user_type, user_id, consumer_id, role_id } = asked.caller;
-        let own = |key| Keys { owner: key, wider: None };
-        let identity = || user_id.map(|id| own(RateKey::identity(user_type, id)));
-        let address = || Keys {
-            owner: RateKey::address(asked.client, self.widths),
-            wider: RateKey::wider(asked.client, self.widths),
-        };
-        let context = || own(RateKey::context(user_type));
+        let identity = || user_id.map(|id| Keys::of(RateKey::identity(user_type, id)));
+        let consumer = || consumer_id.map(|id| Keys::of(RateKey::consumer(id)));
+        let role = || role_id.map(|id| Keys::of(RateKey::role(id)));
+        let address = || Keys::address(asked.client, self.widths);
+        let context = || Keys::of(RateKey::context(user_type));
         match rule.by {
             QuotaBy::Identity => identity().unwrap_or_else(address),
-            QuotaBy::Consumer => {
-                consumer_id.map(|id| own(RateKey::consumer(id))).or_else(identity).unwrap_or_else(address)
-            }
-            QuotaBy::Role => role_id.map_or_else(context, |id| own(RateKey::role(id))),
+            QuotaBy::Consumer => consumer().or_else(identity).unwrap_or_else(address),
+            QuotaBy::Role => role().unwrap_or_else(context),
             QuotaBy::Context => context(),
             QuotaBy::Address => address(),
         }
     }
-}
-
-/// The buckets of one request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Keys {
-    pub(super) owner: RateKey,
-    pub(super) wider: Option<RateKey>,
 }
 
 impl QuotaRule {
@@ -267,15 +251,14 @@ impl QuotaClass {
 }
 
 impl Buckets {
-    /// Full buckets for so many owners, and a quarter as many larger networks.
+    /// Full buckets.
     #[must_use]
-    pub fn new(name: Arc<str>, quota: Quota, owners: usize, is_shared: bool, metrics: &Metrics) -> Self {
+    pub fn new(name: Arc<str>, quota: Quota, room: Room, is_shared: bool, metrics: &Metrics) -> Self {
         let counter = |outcome| {
             metrics.limits.get_or_create(&LimitLabel { rule: name.to_string(), outcome }).clone()
         };
         Self {
-            owners: Arc::new(RateTable::new(quota, owners, is_shared)),
-            wider: Arc::new(RateTable::new(quota.times(WIDER_FACTOR), owners.div_ceil(4), is_shared)),
+            owners: Owners::new(quota, room, is_shared),
             admitted: counter("admitted"),
             refused: counter("refused"),
             reported: counter("reported"),
@@ -286,18 +269,11 @@ impl Buckets {
     }
 
     fn look(&self, keys: &Keys, now: Tick) -> Result<Level, Shortage> {
-        if let Some(wider) = keys.wider {
-            self.wider.look(wider, now, ONE).level?;
-        }
-        self.owners.look(keys.owner, now, ONE).level
+        self.owners.look(keys, now, ONE).level
     }
 
     fn take(&self, keys: &Keys, now: Tick) -> Result<Level, Shortage> {
-        // The larger network first: where it refuses, nothing was taken from the owner.
-        if let Some(wider) = keys.wider {
-            self.wider.take(wider, now, ONE).level?;
-        }
-        let answer = self.owners.take(keys.owner, now, ONE);
+        let answer = self.owners.take(keys, now, ONE);
         if answer.is_overflow {
             self.overflow.inc();
         }

@@ -16,6 +16,7 @@ use super::{
     configured, endpoints,
     error::BuildError,
     jobs::{examine_audit, open_audit},
+    limits::LimitKeeper,
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
@@ -79,6 +80,7 @@ impl App {
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
+        let limits = Arc::new(LimitKeeper::new(None, Arc::clone(&metrics), clock.clone()));
         let kept = Kept {
             nonces: Arc::clone(&nonces),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
@@ -88,11 +90,13 @@ impl App {
             metrics: Arc::clone(&metrics),
             access_log,
             replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(&metrics))),
-            sign_ins: endpoints::address_limit(&config),
+            sign_ins: endpoints::address_limit(&config, &clock),
+            limits: Arc::clone(&limits),
             audit: audit.clone(),
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
+        let limits = (limits, config.limits.sync);
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
         let accepts = Arc::new(AtomicBool::new(true));
@@ -103,7 +107,7 @@ impl App {
             accepts: Arc::clone(&accepts),
         };
         configured::apply(&reloader.running().await, &reloader.integrations().await).await?;
-        let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch };
+        let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch, limits };
         Ok(Self {
             proxy_address,
             admin_address,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::watch::ChangeWatch;
+use super::{limits::LimitKeeper, watch::ChangeWatch};
 use crate::{
     clock::Clock,
     config,
@@ -36,6 +36,8 @@ pub(super) struct Chores {
     pub(super) clock: Clock,
     pub(super) refresh_interval: Duration,
     pub(super) watch: ChangeWatch,
+    /// The rate limits, and how often replicas tell each other of them.
+    pub(super) limits: (Arc<LimitKeeper>, Duration),
 }
 
 impl Chores {
@@ -46,6 +48,8 @@ impl Chores {
         tokio::spawn(self.clone().refresh_tables(drain.clone()));
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.watch.clone().run(drain.clone()));
+        let (limits, every) = &self.limits;
+        tokio::spawn(Arc::clone(limits).share(*every, drain.clone()));
         tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
     }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::Config,
     explain::Explainer,
-    proxy::{nonce_use::NonceUse, peer::TrustedProxies, reserved::HeaderNames},
+    proxy::{nonce_use::NonceUse, peer::TrustedProxies, quotas::QuotaRules, reserved::HeaderNames},
     store::nonces::NoncePeek,
 };
 
@@ -28,8 +28,8 @@ impl App {
         let nonces = NoncePeek::new(wire::nonces(config));
         let refusals = wire::workers(config, &names).replies;
         let nonce_use = NonceUse::Peek(nonces.clone());
-        // Explaining is no attempt to sign in.
-        let rules = (files.routes, names, endpoints::limit(config, None));
+        // Explaining is no attempt to sign in, and no request that counts.
+        let rules = (files.routes, names, endpoints::limit(config, None, QuotaRules::default()));
         Ok(Explainer {
             pipeline: wire::pipeline(config, rules, &facts, (reference, nonce_use)),
             nonces,
