@@ -11,7 +11,7 @@ mod support;
 
 use support::{
     gate::{Gate, Setup},
-    redis::RedisServer,
+    servers::redis::RedisServer,
     sessions,
     upstream::Upstream,
     wire::{Message, exchange, request},

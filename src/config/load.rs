@@ -20,9 +20,10 @@ use super::{
     listen::Listen,
     log::Log,
     magento::Magento,
-    nonces::Nonces,
+    nonces::{NonceHome, Nonces},
     oauth::Oauth,
     raw::Raw,
+    redis::Redis,
     reload::Reload,
     replies::Replies,
     report::{Report, Setting},
@@ -54,6 +55,8 @@ pub struct Config {
     pub oauth: Oauth,
     /// How nonces are remembered.
     pub nonces: Nonces,
+    /// What replicas share, if they do.
+    pub redis: Option<Redis>,
     /// How callers are remembered.
     pub cache: Cache,
     /// Which sessions count.
@@ -177,6 +180,8 @@ impl Config {
         let version = magento.as_ref().map_or(MagentoVersion::V246, |magento| magento.version);
         let oauth = Oauth::parse(raw.oauth, (credentials, version), noted);
         let nonces = Nonces::parse(raw.nonces, noted);
+        let redis = Redis::parse(raw.redis, noted);
+        check_nonces(&nonces, redis.as_ref(), noted);
         let cache = Cache::parse(raw.cache, noted);
         let sessions = Sessions::parse(raw.sessions, noted);
         let scope = Scope::parse(raw.scope, noted);
@@ -208,6 +213,7 @@ impl Config {
             magento,
             oauth,
             nonces,
+            redis,
             cache,
             sessions,
             scope,
@@ -244,6 +250,15 @@ fn check_together(
 ) {
     check_proof(upstream, headers, report);
     check_shadow(acl, credentials, report);
+}
+
+/// Nonces have to be somewhere.
+fn check_nonces(nonces: &Nonces, redis: Option<&Redis>, report: &mut Report) {
+    let is_named =
+        ["redis.url", "redis.nodes", "redis.sentinel_master"].iter().any(|key| report.is_wrong(key));
+    if nonces.store == NonceHome::Redis && redis.is_none() && !is_named {
+        report.error("nonces.store", "\"redis\" needs one; write redis.url");
+    }
 }
 
 /// There is nothing to compare with where the upstream sees no credentials.

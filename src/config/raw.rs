@@ -18,8 +18,10 @@ use super::{
     limits::{LimitHeaders, LimitStore, OnOutage},
     log::LogFormat,
     magento::{AccountShare, SettingsHome},
+    nonces::NonceHome,
     oauth::{Reading, SignatureMethod},
     origin::{HostPort, Origin},
+    redis::RedisMode,
     replies::Replies,
     scope::Authenticate,
     sessions::HandlerWord,
@@ -43,6 +45,7 @@ pub(super) struct Raw {
     pub(super) magento: RawMagento,
     pub(super) oauth: RawOauth,
     pub(super) nonces: RawNonces,
+    pub(super) redis: RawRedis,
     pub(super) cache: RawCache,
     pub(super) sessions: RawSessions,
     pub(super) scope: RawScope,
@@ -143,8 +146,28 @@ pub(super) struct RawOauth {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawNonces {
+    pub(super) store: Lenient<NonceHome>,
     pub(super) max: Lenient<usize>,
     pub(super) journal: Lenient<String>,
+}
+
+/// `[redis]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRedis {
+    pub(super) url: Lenient<Secret<String>>,
+    pub(super) url_file: Lenient<PathBuf>,
+    pub(super) mode: Lenient<RedisMode>,
+    pub(super) nodes: Lenient<Vec<HostPort>>,
+    pub(super) sentinel_master: Lenient<String>,
+    pub(super) user: Lenient<String>,
+    pub(super) password: Lenient<Secret<String>>,
+    pub(super) password_file: Lenient<PathBuf>,
+    pub(super) tls: Lenient<bool>,
+    pub(super) ca_file: Lenient<PathBuf>,
+    pub(super) prefix: Lenient<String>,
+    pub(super) timeout: Lenient<Duration>,
+    pub(super) max_in_flight: Lenient<usize>,
 }
 
 /// `[cache]` as written.

@@ -77,13 +77,15 @@ impl Config {
     }
 
     /// The secrets, which are shown as stars.
-    fn secrets(&self) -> [(&'static str, Option<&Secret<String>>); 5] {
+    fn secrets(&self) -> [(&'static str, Option<&Secret<String>>); 7] {
         let proof = self.upstream.proof.as_ref();
         let webhook = self.audit.webhook.as_ref();
         [
             ("magento.crypt_key", Some(&self.magento.crypt_key)),
             ("upstream.proof.secret", proof.map(super::Proof::secret)),
             ("sessions.redis_url", self.sessions.redis_url()),
+            ("redis.url", self.redis.as_ref().and_then(super::Redis::url)),
+            ("redis.password", self.redis.as_ref().and_then(|redis| redis.password.as_ref())),
             ("audit.webhook.url", webhook.map(|webhook| &webhook.url)),
             ("audit.webhook.secret", webhook.map(|webhook| &webhook.secret)),
         ]

@@ -20,6 +20,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
+    shared,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -93,6 +94,7 @@ impl App {
             sign_ins: endpoints::address_limit(&config, &clock),
             limits: Arc::clone(&limits),
             audit: audit.clone(),
+            link: shared::link(&config, &metrics)?,
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());

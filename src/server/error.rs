@@ -6,7 +6,7 @@ use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
     config::ConfigErrors,
     service::configured::ConfiguredError,
-    store::{StoreError, nonces::NonceError, sessions::SessionStoreError},
+    store::{StoreError, nonces::NonceError, redis::LinkError, sessions::SessionStoreError},
 };
 
 /// Why a changed configuration is not taken up; what was in force still is.
@@ -100,6 +100,9 @@ pub enum BuildError {
     /// The nonce journal cannot be opened.
     #[error("nonces.journal: {0}")]
     Nonces(#[from] NonceError),
+    /// The link to Redis cannot be made from its settings.
+    #[error("redis.url: {0}")]
+    Redis(#[from] LinkError),
     /// An address cannot be bound.
     #[error("{what}: cannot listen on {address}: {source}")]
     Bind {

@@ -19,6 +19,7 @@ mod opened;
 mod operator;
 mod reload;
 mod run;
+mod shared;
 mod watch;
 mod wire;
 

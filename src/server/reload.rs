@@ -28,7 +28,7 @@ use crate::{
         reserved::HeaderNames,
     },
     service::{audit::Audit, integration::IntegrationService},
-    store::{facts::Facts, nonces::NonceStore, reference::ReferenceTables},
+    store::{facts::Facts, nonces::NonceStore, redis::Link, reference::ReferenceTables},
 };
 
 /// What a reload leaves as it is.
@@ -47,6 +47,8 @@ pub(super) struct Kept {
     /// How often everybody asked: counted on over a reload, too.
     pub(super) limits: Arc<LimitKeeper>,
     pub(super) audit: Audit,
+    /// What replicas share.
+    pub(super) link: Option<Link>,
 }
 
 impl Kept {

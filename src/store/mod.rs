@@ -3,8 +3,8 @@
 //! [`rows`] holds the types that every home of the facts answers with; [`sql`] reads them from Magento's tables. `judge`
 //! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
 //! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces
-//! that were used, [`rates`] how often who asked, [`sessions`] reads PHP's sessions. A store that cannot answer says so; it
-//! never guesses.
+//! that were used, [`rates`] how often who asked, [`sessions`] reads PHP's sessions, [`redis`] is the way to what replicas
+//! share. A store that cannot answer says so; it never guesses.
 
 pub mod cache;
 mod error;
@@ -16,6 +16,7 @@ pub mod logins;
 pub mod nonces;
 pub mod rates;
 pub mod records;
+pub mod redis;
 pub mod reference;
 pub mod rows;
 pub mod sessions;

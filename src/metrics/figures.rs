@@ -1,7 +1,6 @@
-//! Figures for Prometheus: what was decided, how long it took, how full things are.
+//! Every figure of one process and how it is shown.
 //!
-//! Every label value is one of a closed set of words: no path, host, user or address ever becomes a label, so a scan of
-//! the site cannot blow up the time series.
+//! Figures are cheap to count and are brought to text only when somebody asks.
 
 use std::sync::atomic::AtomicU64;
 
@@ -16,6 +15,8 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+
+use super::redis::RedisMetrics;
 
 /// The labels of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -184,6 +185,8 @@ pub struct Metrics {
     pub job_seconds: Family<JobLabel, Seconds>,
     /// When a job was last done, in seconds since 1970.
     pub job_success: Family<JobLabel, Gauge>,
+    /// What replicas share through Redis.
+    pub redis: RedisMetrics,
 }
 
 impl PasswordMetrics {
@@ -253,6 +256,7 @@ impl Metrics {
             job_rows: Family::default(),
             job_seconds: Family::default(),
             job_success: Family::default(),
+            redis: RedisMetrics::default(),
         };
         metrics.register_decisions();
         metrics.register_limits();
@@ -261,6 +265,7 @@ impl Metrics {
         metrics.register_changes();
         metrics.register_audit();
         metrics.register_jobs();
+        metrics.redis.register(&mut metrics.registry);
         metrics
     }
 

@@ -58,7 +58,7 @@ impl RedisServer {
     /// Writes the recorded hashes.
     pub(crate) fn load_recorded(&self) {
         let recorded: Vec<Value> =
-            serde_json::from_str(include_str!("../vectors/session_redis.json")).unwrap();
+            serde_json::from_str(include_str!("../../vectors/session_redis.json")).unwrap();
         let mut connection = self.connect();
         for hash in recorded {
             for (field, value) in hash["fields"].as_object().unwrap() {
