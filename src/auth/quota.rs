@@ -251,9 +251,13 @@ mod tests {
 
     #[test]
     fn rates_are_a_count_and_a_unit() {
-        for (text, interval) in
-            [("1/s", SECOND), ("600/m", SECOND / 10), ("3600/h", SECOND), ("1/d", 86_400 * SECOND), ("3 / s", 333_333_334)]
-        {
+        for (text, interval) in [
+            ("1/s", SECOND),
+            ("600/m", SECOND / 10),
+            ("3600/h", SECOND),
+            ("1/d", 86_400 * SECOND),
+            ("3 / s", 333_333_334),
+        ] {
             assert_eq!(Rate::parse(text).unwrap().interval(), interval, "{text}");
         }
         for text in ["", "1", "0/s", "-1/s", "+1/s", "1/w", "1/", "/s", "1.5/s", "4294967296/s"] {

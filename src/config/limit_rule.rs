@@ -166,9 +166,12 @@ impl LimitRule {
         if Quota::new(self.rate, self.burst).burst() < self.burst {
             return Some("its burst takes longer than a day to come back; choose a smaller burst".to_owned());
         }
-        (self.class == Some(LimitClass::Lookup) && (self.by != LimitBy::Address || !self.of.is_empty())).then(|| {
-            "its class \"lookup\" is asked before anybody is known; write by = \"address\" without of".to_owned()
-        })
+        (self.class == Some(LimitClass::Lookup) && (self.by != LimitBy::Address || !self.of.is_empty())).then(
+            || {
+                "its class \"lookup\" is asked before anybody is known; write by = \"address\" without of"
+                    .to_owned()
+            },
+        )
     }
 }
 
@@ -241,7 +244,9 @@ impl Leaf for NonZeroU32 {
     fn read(value: &Value) -> Result<Self, String> {
         let number = usize::read(value)?;
         let number = u32::try_from(number).ok().and_then(Self::new);
-        number.filter(|number| number.get() <= 1_000_000).ok_or_else(|| "is not between 1 and 1000000".to_owned())
+        number
+            .filter(|number| number.get() <= 1_000_000)
+            .ok_or_else(|| "is not between 1 and 1000000".to_owned())
     }
 
     fn show(&self) -> String {
@@ -272,7 +277,8 @@ impl Fields<'_> {
     /// A name is a metric label and a quoted string of a header.
     fn name(&mut self) -> String {
         let name = self.required::<String>("name").unwrap_or_default();
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if self.wrong.is_empty() && !((1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)) {
             self.wrong.push(format!("its name is not 1 to {MAX_NAME} of the characters a-z 0-9 - _ ."));
         }

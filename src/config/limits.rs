@@ -7,6 +7,7 @@ use super::{
     lenient::Words,
     limit_rule::{LimitBy, LimitClass, LimitMode, LimitRule, RouteClass},
     raw::RawLimits,
+    redis::Redis,
     report::Report,
 };
 use crate::auth::identity::UserType;
@@ -85,7 +86,7 @@ impl Words for OnOutage {
 }
 
 impl Limits {
-    pub(super) fn parse(raw: RawLimits, report: &mut Report) -> Self {
+    pub(super) fn parse(raw: RawLimits, redis: Option<&Redis>, report: &mut Report) -> Self {
         let RawLimits {
             mode,
             headers,
@@ -117,6 +118,11 @@ impl Limits {
             rules: report.take(RULE, rule, Vec::new()),
         };
         limits.check(report);
+        let is_told =
+            ["redis.url", "redis.nodes", "redis.sentinel_master"].iter().any(|key| report.is_wrong(key));
+        if limits.store == LimitStore::Redis && redis.is_none() && !is_told {
+            report.error("limits.store", "\"redis\" needs one; write redis.url");
+        }
         limits
     }
 
@@ -149,7 +155,10 @@ impl Limits {
         }
         if rule.by == LimitBy::Consumer && rule.of != [UserType::Integration] {
             let way_out = "write of = [\"integration\"] if that is not meant";
-            report.warn(RULE, format!("rule \"{name}\": callers without a consumer count by identity; {way_out}"));
+            report.warn(
+                RULE,
+                format!("rule \"{name}\": callers without a consumer count by identity; {way_out}"),
+            );
         }
     }
 }

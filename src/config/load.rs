@@ -190,7 +190,7 @@ impl Config {
         let headers = Headers::parse(raw.headers, noted);
         let forms = Forms::parse(raw.forms, noted);
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
-        let limits = Limits::parse(raw.limits, noted);
+        let limits = Limits::parse(raw.limits, redis.as_ref(), noted);
         let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
         let log = Log::parse(raw.log, noted);
         let reload = Reload::parse(raw.reload, noted);

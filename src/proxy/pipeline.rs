@@ -198,8 +198,7 @@ impl Pipeline {
         let authenticated = authenticated?;
         note(&authenticated, notes);
         let permit = authorize(&self.authorize, authenticated, &destination, reference, notes)?;
-        let admitted =
-            limit(&self.limit, (permit, screened), sanitized, (&destination, peer), notes)?;
+        let admitted = limit(&self.limit, (permit, screened), sanitized, (&destination, peer), notes)?;
         Ok(Outcome::of(&self.names, admitted))
     }
 }

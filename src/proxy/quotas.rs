@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     metrics::{LimitLabel, Metrics},
     reply::{Policy, Standing},
-    store::rates::{Keys, Link, Owners, RateKey, Room, Widths},
+    store::rates::{Keys, Owners, RateKey, Reach, Room, Widths},
 };
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -41,7 +41,7 @@ pub struct QuotaRules {
     /// What is one owner of an address.
     pub widths: Widths,
     /// Whether the replicas reach each other; `None` where a rule that they share goes on without them.
-    pub required_link: Option<Arc<Link>>,
+    pub required_reach: Option<Arc<Reach>>,
 }
 
 /// A rule.
@@ -200,7 +200,7 @@ impl QuotaRules {
     }
 
     fn is_cut_off(&self, buckets: &Buckets) -> bool {
-        buckets.owners.is_shared() && self.required_link.as_ref().is_some_and(|link| !link.is_up())
+        buckets.owners.is_shared() && self.required_reach.as_ref().is_some_and(|reach| !reach.is_up())
     }
 
     /// Whose buckets. A missing key is never no limit: a coarser one counts.
@@ -254,9 +254,8 @@ impl Buckets {
     /// Full buckets.
     #[must_use]
     pub fn new(name: Arc<str>, quota: Quota, room: Room, is_shared: bool, metrics: &Metrics) -> Self {
-        let counter = |outcome| {
-            metrics.limits.get_or_create(&LimitLabel { rule: name.to_string(), outcome }).clone()
-        };
+        let counter =
+            |outcome| metrics.limits.get_or_create(&LimitLabel { rule: name.to_string(), outcome }).clone();
         Self {
             owners: Owners::new(quota, room, is_shared),
             admitted: counter("admitted"),
@@ -284,7 +283,8 @@ impl Buckets {
 impl LimitNotes {
     /// Keeps the limit that has the least left.
     fn nearer(&mut self, policy: &Arc<Policy>, level: Level) {
-        let is_nearer = self.standing.as_ref().is_none_or(|standing| level.remaining < standing.level.remaining);
+        let is_nearer =
+            self.standing.as_ref().is_none_or(|standing| level.remaining < standing.level.remaining);
         if is_nearer {
             self.standing = Some(Standing { policy: Arc::clone(policy), level });
         }

@@ -81,7 +81,9 @@ impl App {
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
-        let limits = Arc::new(LimitKeeper::new(None, Arc::clone(&metrics), clock.clone()));
+        let link = shared::link(&config, &metrics)?;
+        let limits = LimitKeeper::new(&config, link.as_ref(), Arc::clone(&metrics), clock.clone());
+        let limits = Arc::new(limits);
         let kept = Kept {
             nonces: Arc::clone(&nonces),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
@@ -94,7 +96,7 @@ impl App {
             sign_ins: endpoints::address_limit(&config, &clock),
             limits: Arc::clone(&limits),
             audit: audit.clone(),
-            link: shared::link(&config, &metrics)?,
+            link,
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
@@ -109,7 +111,8 @@ impl App {
             accepts: Arc::clone(&accepts),
         };
         configured::apply(&reloader.running().await, &reloader.integrations().await).await?;
-        let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch, limits };
+        let chores =
+            Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch, limits };
         Ok(Self {
             proxy_address,
             admin_address,

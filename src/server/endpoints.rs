@@ -64,11 +64,7 @@ pub(super) fn address_limit(config: &Config, clock: &Clock) -> Option<Arc<Addres
 }
 
 /// How long bodies may be, and who counts how often somebody asks and an address signs in.
-pub(super) fn limit(
-    config: &Config,
-    sign_ins: Option<&Arc<AddressLimit>>,
-    quotas: QuotaRules,
-) -> LimitRules {
+pub(super) fn limit(config: &Config, sign_ins: Option<&Arc<AddressLimit>>, quotas: QuotaRules) -> LimitRules {
     let logins = sign_ins.map(|limit| LoginRules { limit: Arc::clone(limit) });
     let trusted_proxies = TrustedProxies::new(config.listen.trusted_proxies.clone());
     LimitRules { max_body: config.listen.max_body, logins, quotas, trusted_proxies }

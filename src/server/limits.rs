@@ -21,7 +21,10 @@ use crate::{
     metrics::{ExchangeLabel, Metrics},
     proxy::quotas::{Buckets, QuotaBy, QuotaClass, QuotaRule, QuotaRules},
     reply::LimitFields,
-    store::rates::{Room, SharedTable, Shares, Widths},
+    store::{
+        rates::{RedisRates, Room, SharedTable, Shares, Widths},
+        redis::Link,
+    },
 };
 
 /// Callers of a kind are four; nobody else has a bucket in such a rule.
@@ -58,8 +61,13 @@ struct Purpose {
 }
 
 impl LimitKeeper {
-    /// Nothing kept yet; `shares` is whoever tells other replicas.
-    pub(super) fn new(shares: Option<Shares>, metrics: Arc<Metrics>, clock: Clock) -> Self {
+    /// Nothing kept yet; replicas meet at the other end of the link, if they share their limits.
+    pub(super) fn new(config: &Config, link: Option<&Link>, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        let link = match config.limits.store {
+            LimitStore::Local => None,
+            LimitStore::Redis => link,
+        };
+        let shares = link.map(|link| Shares::new(Arc::new(RedisRates::new(link.clone())), clock.clone()));
         Self { kept: Mutex::default(), shares, metrics, clock }
     }
 
@@ -71,7 +79,8 @@ impl LimitKeeper {
         for rule in &limits.rules {
             let purpose = Purpose::of(rule, limits);
             let known = kept.iter().find(|kept| kept.purpose == purpose);
-            let buckets = known.map_or_else(|| self.buckets(rule, &purpose), |kept| Arc::clone(&kept.buckets));
+            let buckets =
+                known.map_or_else(|| self.buckets(rule, &purpose), |kept| Arc::clone(&kept.buckets));
             let asked = match (rule.by, &rule.class) {
                 (_, Some(LimitClass::Lookup)) => &mut lookups,
                 (LimitBy::Address, _) if rule.of.is_empty() => &mut early,
@@ -85,7 +94,7 @@ impl LimitKeeper {
         QuotaRules {
             clock: (!limits.rules.is_empty()).then(|| self.clock.clone()),
             widths: Widths { ipv4: limits.ipv4_prefix, ipv6: limits.ipv6_prefix },
-            required_link: self.shares.as_ref().filter(|_| refuses).map(|shares| Arc::clone(shares.link())),
+            required_reach: self.shares.as_ref().filter(|_| refuses).map(|shares| Arc::clone(shares.reach())),
             early: early.into(),
             lookups: lookups.into(),
             late: late.into(),
@@ -135,7 +144,7 @@ impl LimitKeeper {
                 Ok(()) if !was_up => tracing::info!("replicas tell each other of rate limits again"),
                 Ok(()) | Err(_) => {}
             }
-            was_up = shares.link().is_up();
+            was_up = shares.reach().is_up();
         }
     }
 }
@@ -150,14 +159,6 @@ impl Purpose {
             prefixes: (limits.ipv4_prefix, limits.ipv6_prefix),
             max_keys: limits.max_keys,
         }
-    }
-}
-
-/// Whether replicas share their limits.
-pub(super) const fn is_shared(config: &Config) -> bool {
-    match config.limits.store {
-        LimitStore::Local => false,
-        LimitStore::Redis => true,
     }
 }
 

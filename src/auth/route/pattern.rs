@@ -35,14 +35,19 @@ impl RoutePattern {
             Some((method, path)) => (Some(method), path.trim()),
             None => (None, text),
         };
-        if method.is_some_and(|method| method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase())) {
+        if method
+            .is_some_and(|method| method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()))
+        {
             return Err("its method is not in capitals; write \"POST /V1/…\"");
         }
         if !path.starts_with('/') || path.contains([' ', '?', '#']) {
             return Err("its path is none; write \"/V1/products/**\"");
         }
-        let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(Segment::of).collect();
-        if segments.len() > MOST_SEGMENTS || segments.iter().filter(|segment| **segment == Segment::Any).count() > 2 {
+        let segments: Vec<_> =
+            path.split('/').filter(|segment| !segment.is_empty()).map(Segment::of).collect();
+        if segments.len() > MOST_SEGMENTS
+            || segments.iter().filter(|segment| **segment == Segment::Any).count() > 2
+        {
             return Err("it has more than 32 segments, or more than two \"**\"");
         }
         Ok(Self { text: text.to_owned(), method: method.map(ToOwned::to_owned), segments })
@@ -126,7 +131,9 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_told() {
-        for text in ["", "V1/products", "get /V1", " /V1", "GET", "GET V1", "/a?b", "/**/a/**/b/**", &"/a".repeat(33)] {
+        for text in
+            ["", "V1/products", "get /V1", " /V1", "GET", "GET V1", "/a?b", "/**/a/**/b/**", &"/a".repeat(33)]
+        {
             assert!(RoutePattern::parse(text).is_err(), "{text}");
         }
     }

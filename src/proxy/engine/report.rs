@@ -11,8 +11,8 @@ use crate::{
     auth::{rejection::Rejection, time::UnixTime},
     clock::rfc3339,
     metrics::{Decision, ReadingLabel, ShadowLabel},
-    reply::Standing,
     proxy::{access_log::Line, peer::Peer, pipeline::Notes, replays::Replay, shadow::Agreement},
+    reply::Standing,
 };
 
 /// What nginx calls a client that closed before its answer.

@@ -83,7 +83,9 @@ impl RateKey {
     pub fn wider(address: IpAddr, widths: Widths) -> Option<Self> {
         match address.to_canonical() {
             IpAddr::V4(_) => None,
-            IpAddr::V6(address) => Some(Self::ipv6(address.to_bits(), widths.ipv6.min(64).saturating_sub(WIDER))),
+            IpAddr::V6(address) => {
+                Some(Self::ipv6(address.to_bits(), widths.ipv6.min(64).saturating_sub(WIDER)))
+            }
         }
     }
 

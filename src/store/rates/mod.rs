@@ -6,10 +6,12 @@
 
 mod key;
 mod owners;
+mod redis;
 mod share;
 mod table;
 
 pub use key::{RateKey, Widths};
 pub use owners::{Keys, Owners, Room};
-pub use share::{Consumed, ExchangeError, Link, MOST_OWNERS, RateExchange, SharedTable, Shares};
+pub use redis::RedisRates;
+pub use share::{Consumed, ExchangeError, MOST_OWNERS, RateExchange, Reach, SharedTable, Shares};
 pub use table::{Answer, MOST_DEBT, RateTable, Taken};

@@ -21,7 +21,7 @@ use super::{
     key::RateKey,
     table::{RateTable, Taken},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, store::redis::LinkError};
 
 /// The most owners of all rules that one exchange speaks of.
 pub const MOST_OWNERS: usize = 4096;
@@ -38,12 +38,23 @@ pub struct Consumed {
     pub key: RateKey,
     /// How far from full the requests move it.
     pub cost: Duration,
+    /// How far from full it can be at most.
+    pub most: Duration,
 }
 
 /// The exchange did not take place.
-#[derive(Debug, thiserror::Error)]
-#[error("rates cannot be exchanged: {0}")]
-pub struct ExchangeError(pub String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// Redis has no answer.
+    #[error(transparent)]
+    Redis(#[from] LinkError),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Late,
+    /// Another number of answers than of questions.
+    #[error("the answer speaks of other buckets")]
+    Count,
+}
 
 /// Where replicas meet.
 pub trait RateExchange: fmt::Debug + Send + Sync {
@@ -54,11 +65,11 @@ pub trait RateExchange: fmt::Debug + Send + Sync {
 
 /// Whether the others can be reached; until the first exchange they cannot.
 #[derive(Debug, Default)]
-pub struct Link {
+pub struct Reach {
     is_up: AtomicBool,
 }
 
-impl Link {
+impl Reach {
     /// Whether the last exchange took place.
     #[must_use]
     pub fn is_up(&self) -> bool {
@@ -79,7 +90,7 @@ pub struct SharedTable {
 #[derive(Debug, Clone)]
 pub struct Shares {
     exchange: Arc<dyn RateExchange>,
-    link: Arc<Link>,
+    reach: Arc<Reach>,
     clock: Clock,
 }
 
@@ -87,13 +98,13 @@ impl Shares {
     /// Speaks through this exchange.
     #[must_use]
     pub fn new(exchange: Arc<dyn RateExchange>, clock: Clock) -> Self {
-        Self { exchange, link: Arc::default(), clock }
+        Self { exchange, reach: Arc::default(), clock }
     }
 
     /// Whether the others can be reached.
     #[must_use]
-    pub const fn link(&self) -> &Arc<Link> {
-        &self.link
+    pub const fn reach(&self) -> &Arc<Reach> {
+        &self.reach
     }
 
     /// One exchange about these tables. What was to be told and could not be is forgotten: after an outage the replicas go on
@@ -103,7 +114,7 @@ impl Shares {
     /// [`ExchangeError`] where it did not take place.
     pub async fn run_once(&self, tables: &[SharedTable]) -> Result<(), ExchangeError> {
         let exchanged = self.try_once(tables).await;
-        self.link.is_up.store(exchanged.is_ok(), Ordering::Release);
+        self.reach.is_up.store(exchanged.is_ok(), Ordering::Release);
         exchanged
     }
 
@@ -117,11 +128,12 @@ impl Shares {
             bucket: Arc::clone(&shared.name),
             key: taken.key,
             cost: shared.table.quota().cost(taken.count),
+            most: shared.table.most_debt(),
         });
         let answer = tokio::time::timeout(PATIENCE, self.exchange.exchange(consumed.collect())).await;
-        let levels = answer.map_err(|_late| ExchangeError("no answer in time".to_owned()))??;
+        let levels = answer.map_err(|_late| ExchangeError::Late)??;
         if levels.len() != told.len() {
-            return Err(ExchangeError("another number of answers than of questions".to_owned()));
+            return Err(ExchangeError::Count);
         }
         let now = self.clock.tick();
         for ((shared, taken), level) in told.iter().zip(levels) {
@@ -166,18 +178,15 @@ mod tests {
         fn exchange(&self, consumed: Vec<Consumed>) -> BoxFuture<'_, Result<Vec<Duration>, ExchangeError>> {
             let now = self.tick();
             let mut buckets = self.buckets.lock().unwrap();
-            let levels = consumed.into_iter().map(|Consumed { bucket, key, cost }| {
+            let levels = consumed.into_iter().map(|Consumed { bucket, key, cost, most: _ }| {
                 let full_at = buckets.entry((bucket, key)).or_default();
                 let quota = quota();
                 *full_at = full_at.raised(now, quota.level(*full_at, now).full_in + cost);
                 quota.level(*full_at, now).full_in
             });
             let levels: Vec<_> = levels.collect();
-            let answer = if self.is_down.load(Ordering::SeqCst) {
-                Err(ExchangeError("down".to_owned()))
-            } else {
-                Ok(levels)
-            };
+            let answer =
+                if self.is_down.load(Ordering::SeqCst) { Err(ExchangeError::Late) } else { Ok(levels) };
             Box::pin(async { answer })
         }
     }
@@ -243,16 +252,16 @@ mod tests {
         let meeting = Arc::new(Meeting::default());
         meeting.now.store(1000, Ordering::SeqCst);
         let replicas = replicas(2, &meeting);
-        assert!(!replicas[0].shares.link().is_up(), "nobody was reached yet");
+        assert!(!replicas[0].shares.reach().is_up(), "nobody was reached yet");
         meeting.is_down.store(true, Ordering::SeqCst);
         for replica in &replicas {
             assert_eq!((0..20).filter(|_| replica.admits()).count(), 10);
-            assert!(!replica.exchange().await && !replica.shares.link().is_up());
+            assert!(!replica.exchange().await && !replica.shares.reach().is_up());
         }
         meeting.is_down.store(false, Ordering::SeqCst);
         meeting.now.store(2000, Ordering::SeqCst);
         assert!((0..8).all(|_| replicas[0].admits()));
-        assert!(replicas[0].exchange().await && replicas[0].shares.link().is_up());
+        assert!(replicas[0].exchange().await && replicas[0].shares.reach().is_up());
         assert!(replicas[1].admits() && replicas[1].exchange().await);
         assert_eq!((0..20).filter(|_| replicas[1].admits()).count(), 1, "nine of ten are gone");
     }

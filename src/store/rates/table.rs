@@ -110,6 +110,12 @@ impl RateTable {
         self.quota
     }
 
+    /// How far from full a bucket can be by what others took.
+    #[must_use]
+    pub fn most_debt(&self) -> Duration {
+        self.quota.refill().saturating_mul(MOST_DEBT)
+    }
+
     /// Whether replicas share it.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
@@ -146,7 +152,11 @@ impl RateTable {
     #[must_use]
     pub fn look(&self, key: RateKey, now: Tick, count: NonZeroU32) -> Answer {
         let (_, set) = self.set(key);
-        let own = set.places.iter().find(|place| place.is_of(key)).map(|place| place.full_at.load(Ordering::Acquire));
+        let own = set
+            .places
+            .iter()
+            .find(|place| place.is_of(key))
+            .map(|place| place.full_at.load(Ordering::Acquire));
         let is_free = |place: &Place| place.is_free(now);
         let (bucket, is_overflow) = match own {
             Some(MOVING) => (FullAt::default(), false),
@@ -154,7 +164,10 @@ impl RateTable {
             None if set.places.iter().any(is_free) => (FullAt::default(), false),
             None => (FullAt::from_bits(set.overflow.load(Ordering::Acquire)), true),
         };
-        Answer { level: self.quota.take(bucket, now, count).map(|_| self.quota.level(bucket, now)), is_overflow }
+        Answer {
+            level: self.quota.take(bucket, now, count).map(|_| self.quota.level(bucket, now)),
+            is_overflow,
+        }
     }
 
     fn set(&self, key: RateKey) -> (usize, &Set) {
@@ -253,14 +266,15 @@ impl RateTable {
     pub fn merge(&self, taken: &Taken, level: Duration, now: Tick) {
         let Some(place) = self.place(taken.place).filter(|place| place.is_of(taken.key)) else { return };
         let since = self.quota.cost(place.pending.load(Ordering::Acquire));
-        let level = level.min(self.quota.refill().saturating_mul(MOST_DEBT)).saturating_add(since);
+        let level = level.min(self.most_debt()).saturating_add(since);
         for _ in 0..TRIES {
             let before = place.full_at.load(Ordering::Acquire);
             if before == MOVING {
                 return;
             }
             let after = FullAt::from_bits(before).raised(now, level).to_bits();
-            if place.full_at.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if place.full_at.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
                 return;
             }
         }
