@@ -29,7 +29,11 @@ fn a_flood_of_invented_tokens_asks_the_store_no_more_than_the_rule_allows() {
         assert_eq!(answers.iter().filter(|answer| *answer == "429 rate_limited").count(), 181);
         assert_eq!(passed(5, || get(&gate, PROTECTED, FULL, "192.0.2.9")), 5, "a cached caller elsewhere");
         let here = passed(5, || get(&gate, PROTECTED, FULL, "192.0.2.1"));
-        assert_eq!(here, if same_address_is_served { 5 } else { 0 }, "a cached caller behind the same address");
+        assert_eq!(
+            here,
+            if same_address_is_served { 5 } else { 0 },
+            "a cached caller behind the same address"
+        );
         assert_eq!(lookups(&gate) - before, asked, "cached callers ask nobody");
     }
 }

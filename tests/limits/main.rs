@@ -114,10 +114,12 @@ fn each_key_counts_its_owner_and_nobody_escapes_for_want_of_one() {
         ("context", SELF, (ALICE, one), vec![(BOB, two, 0)]),
         ("context", PROTECTED, (ROOT, one), vec![(LOCK, two, 0), (FULL, one, 2)]),
         ("address", PROTECTED, (ROOT, one), vec![(FULL, one, 0), (FULL, two, 2)]),
-        ("address", ANONYMOUS, ("", "2001:db8:1:2::1"), vec![
-            ("", "2001:db8:1:2:ffff::9", 0),
-            ("", "2001:db8:1:3::1", 2),
-        ]),
+        (
+            "address",
+            ANONYMOUS,
+            ("", "2001:db8:1:2::1"),
+            vec![("", "2001:db8:1:2:ffff::9", 0), ("", "2001:db8:1:3::1", 2)],
+        ),
     ];
     for (by, route, (first, address), others) in cases {
         let gate = start(setup(&upstream, &rule(&format!("name = \"r\"\nby = \"{by}\"\nrate = \"2/h\""))));
@@ -135,10 +137,13 @@ fn a_rule_is_for_some_callers_and_some_requests() {
     let upstream = Upstream::start();
     let limits = [
         rule("name = \"customers\"\nby = \"identity\"\nof = [\"customer\"]\nrate = \"1/h\""),
-        rule("name = \"writes\"\nby = \"identity\"\nof = [\"integration\"]\nclass = \"write\"\nrate = \"2/h\""),
+        rule(
+            "name = \"writes\"\nby = \"identity\"\nof = [\"integration\"]\nclass = \"write\"\nrate = \"2/h\"",
+        ),
         rule("name = \"open\"\nby = \"address\"\nclass = \"anonymous\"\nrate = \"3/h\""),
         rule("name = \"catalog\"\nby = \"identity\"\nof = [\"admin\"]\nclass = \"heavy\"\nrate = \"1/h\""),
-        "[[limits.class]]\nname = \"heavy\"\nroutes = [\"GET /V1/products/**\", \"/V1/categories\"]\n".to_owned(),
+        "[[limits.class]]\nname = \"heavy\"\nroutes = [\"GET /V1/products/**\", \"/V1/categories\"]\n"
+            .to_owned(),
     ];
     let gate = start(setup(&upstream, &limits.concat()));
     let one = "192.0.2.1";
@@ -165,7 +170,10 @@ fn a_refused_request_is_taken_from_no_rule() {
     let gate = start(setup(&upstream, &limits.concat()));
     assert_eq!(passed(9, || get(&gate, SELF, ALICE, "192.0.2.1")), 2);
     assert_eq!(passed(9, || get(&gate, SELF, BOB, "192.0.2.1")), 2);
-    assert_eq!(figure(&gate, "portcullis_ratelimit_decisions_total{rule=\"each\",outcome=\"refused\"}"), 7 + 7);
+    assert_eq!(
+        figure(&gate, "portcullis_ratelimit_decisions_total{rule=\"each\",outcome=\"refused\"}"),
+        7 + 7
+    );
     assert_eq!(figure(&gate, "portcullis_ratelimit_decisions_total{rule=\"all\",outcome=\"admitted\"}"), 4);
 }
 

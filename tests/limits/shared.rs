@@ -37,7 +37,8 @@ fn exchanges(gate: &Gate, more: u64) {
     let name = "portcullis_ratelimit_exchanges_total{result=\"done\"}";
     let deadline = Instant::now() + Duration::from_secs(20);
     let count = || {
-        let page = crate::exchange(gate.admin, &crate::request("GET", "/metrics", &[("Connection", "close")], b""));
+        let page =
+            crate::exchange(gate.admin, &crate::request("GET", "/metrics", &[("Connection", "close")], b""));
         let text = page.text();
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or_default()
     };

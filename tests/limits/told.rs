@@ -10,7 +10,8 @@ use crate::{
     },
 };
 
-const RULE: &str = "name = \"per-customer\"\nby = \"identity\"\nof = [\"customer\"]\nrate = \"30/m\"\nburst = 3";
+const RULE: &str =
+    "name = \"per-customer\"\nby = \"identity\"\nof = [\"customer\"]\nrate = \"30/m\"\nburst = 3";
 
 #[test]
 fn answers_tell_what_is_left_and_refusals_when_to_come_back() {
@@ -120,7 +121,8 @@ fn a_refusal_is_logged_by_the_name_of_its_rule() {
 #[test]
 fn what_the_upstream_says_of_its_limits_stays() {
     let upstream = Upstream::answering(|_, socket| {
-        let fields = "RateLimit: \"api\";r=1;t=5\r\nRateLimit-Policy: \"api\";q=9;w=60\r\nX-RateLimit-Limit: 9\r\n";
+        let fields =
+            "RateLimit: \"api\";r=1;t=5\r\nRateLimit-Policy: \"api\";q=9;w=60\r\nX-RateLimit-Limit: 9\r\n";
         write!(socket, "HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n").is_ok()
     });
     let ours = rule("name = \"ours\"\nby = \"address\"\nrate = \"60/m\"");
