@@ -48,10 +48,12 @@ pub(super) enum Wire {
 impl Wire {
     /// Sends a command once.
     pub(super) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
-        match self {
+        let answer = match self {
             Self::One(connection) => connection.req_packed_command(command).await,
             Self::Cluster(connection) => connection.req_packed_command(command).await,
-        }
+        };
+        // What the server answers with an error is a value until somebody looks.
+        answer?.extract_error()
     }
 }
 
