@@ -30,7 +30,7 @@ use crate::{
         sanitize::{Sanitized, sanitize},
     },
     reply::Refusals,
-    store::{grant::Fact, nonces::NoncePeek, reference::Reference},
+    store::{grant::Fact, nonces::NoncePeek, reference::Reference, shared_nonces::SharedNonces},
 };
 
 /// Explains requests as a gate with the same configuration would judge them.
@@ -38,8 +38,8 @@ use crate::{
 pub struct Explainer {
     /// The gate's stages, with a nonce port that only looks.
     pub pipeline: Pipeline,
-    /// The journal of the gate, if it keeps one.
-    pub nonces: Option<NoncePeek>,
+    /// Where the gate's nonces can be looked at, if they can.
+    pub nonces: Option<NonceLook>,
     /// How refusals are written.
     pub refusals: Refusals,
     /// Whose forwarding headers count.
@@ -50,6 +50,15 @@ pub struct Explainer {
     pub max_form: usize,
     /// Hosts of this installation that a client may have signed by mistake.
     pub other_hosts: Vec<String>,
+}
+
+/// Where nonces are looked at.
+#[derive(Debug)]
+pub enum NonceLook {
+    /// In the gate's journal.
+    Journal(NoncePeek),
+    /// In Redis, where replicas share them.
+    Shared(Arc<SharedNonces>),
 }
 
 /// What a request does not say about itself.
@@ -120,9 +129,9 @@ impl Explainer {
     /// Asks the pipeline until it knows enough, as the engine does.
     async fn decide(&self, inquiry: &Inquiry, peer: &Peer, now: UnixTime) -> Verdict {
         let refuse = |rejection| Verdict { outcome: Err(rejection), notes: Notes::default() };
-        let (mut facts, mut form) = (Vec::new(), None);
+        let (mut facts, mut form, mut nonce) = (Vec::new(), None, None);
         loop {
-            let known = Known { facts: &facts, form };
+            let known = Known { facts: &facts, form, nonce: nonce.as_ref() };
             match self.pipeline.decide(&inquiry.head, peer, now, known) {
                 Step::Done(verdict) => return verdict,
                 Step::NeedFacts(key, lookup) => {
@@ -132,6 +141,10 @@ impl Explainer {
                     return refuse(Rejection::BodyTooLarge);
                 }
                 Step::NeedForm => form = Some(inquiry.body.as_slice()),
+                Step::NeedNonce(claim) => {
+                    let seen = self.pipeline.nonces.resolve(&claim, now).await;
+                    nonce = Some((claim, seen));
+                }
             }
         }
     }

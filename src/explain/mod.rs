@@ -24,5 +24,5 @@ mod scrub;
 mod shell;
 
 pub use causes::Cause;
-pub use explainer::{Circumstances, Explainer, Explanation};
+pub use explainer::{Circumstances, Explainer, Explanation, NonceLook};
 pub use inquiry::{Inquiry, InquiryError};

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     bearer::row_of_token,
     causes::{Cause, Surroundings, Unverified, clock, diagnose},
-    explainer::{Telling, text},
+    explainer::{NonceLook, Telling, text},
     relative::relative,
 };
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
         grant::{CredentialKey, Fact, OauthFact, Standing},
         nonces::Recorded,
         rows::OauthRows,
+        shared_nonces::NonceClaim,
     },
 };
 
@@ -85,7 +86,7 @@ pub(super) async fn tell(
         path_is_safe: destination.decoded_path_is_safe(sanitized),
     };
     telling.chain.step("signature");
-    case.tell_time_and_nonce(telling);
+    case.tell_time_and_nonce(telling).await;
     if let Some(secrets) = secrets(telling, &rows, known) {
         case.tell_readings(telling, credentials, &secrets, store_codes);
     } else {
@@ -171,7 +172,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn tell_time_and_nonce(&self, telling: &mut Telling<'_>) {
+    async fn tell_time_and_nonce(&self, telling: &mut Telling<'_>) {
         let now = telling.circumstances.at;
         let window = telling.explainer.pipeline.authenticate.window;
         let timestamp = self.presented.timestamp();
@@ -183,26 +184,38 @@ impl Case<'_> {
         if !is_inside {
             telling.causes.push(clock(self.presented, window, now));
         }
-        let nonce = self.nonce(telling);
+        let nonce = self.nonce(telling).await;
         telling.chain.find("nonce", nonce);
     }
 
     /// Looks the nonce up; never uses it.
-    fn nonce(&self, telling: &Telling<'_>) -> String {
-        let Some(peek) = &telling.explainer.nonces else {
+    async fn nonce(&self, telling: &Telling<'_>) -> String {
+        let Some(look) = &telling.explainer.nonces else {
             return "not checked: without nonces.journal only a running gate knows its nonces".to_owned();
         };
         let Some(consumer_id) = self.known.consumer_id else {
             return "not checked: nonces are kept by consumer".to_owned();
         };
         let timestamp = self.presented.timestamp().time();
-        match peek.look(consumer_id, self.presented.nonce(), timestamp, telling.circumstances.at) {
+        let (nonce, now) = (self.presented.nonce(), telling.circumstances.at);
+        let seen = match look {
+            NonceLook::Journal(peek) => peek.look(consumer_id, nonce, timestamp, now),
+            NonceLook::Shared(shared) => {
+                Ok(shared.look(&NonceClaim { consumer_id, nonce: nonce.to_vec(), timestamp }, now).await)
+            }
+        };
+        match seen {
             Ok(Recorded::Fresh) => "not used yet (and not used by this explanation)".to_owned(),
             Ok(Recorded::Used) => format!("used before by consumer {consumer_id}"),
             Ok(Recorded::Expired) => "its timestamp is outside what is kept".to_owned(),
             Ok(Recorded::Quarantined { until }) => {
-                format!("refused with all timestamps up to {}: the host crashed", until.seconds())
+                let why = match look {
+                    NonceLook::Journal(_) => "the host crashed",
+                    NonceLook::Shared(_) => "Redis may have lost nonces",
+                };
+                format!("refused with all timestamps up to {}: {why}", until.seconds())
             }
+            Ok(Recorded::Unanswered) => "not checked: Redis does not answer".to_owned(),
             Ok(Recorded::Full | Recorded::JournalFailed) => "not checked".to_owned(),
             Err(error) => format!("not checked: {error}"),
         }

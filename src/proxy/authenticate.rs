@@ -36,6 +36,7 @@ use crate::{
         facts::Lookup,
         grant::{CredentialKey, Fact, Grant, OauthFact, Standing},
         nonces::Recorded,
+        shared_nonces::NonceClaim,
     },
 };
 
@@ -119,6 +120,8 @@ pub enum Stop {
     NeedFacts(CredentialKey, Lookup),
     /// The form body must be collected first.
     NeedForm,
+    /// The nonce must be recorded first.
+    NeedNonce(NonceClaim),
 }
 
 /// Finds out who is calling.
@@ -274,7 +277,7 @@ impl Signed<'_> {
         }
         match (standing, signature) {
             (None, Ok(verified)) => {
-                self.record(consumer_id, presented.nonce(), (timestamp.time(), now))?;
+                self.record(consumer_id, presented.nonce(), (timestamp.time(), now), known)?;
                 Ok(admitted(fact, &found, verified.reading().as_str()))
             }
             (problem, _) => {
@@ -304,15 +307,18 @@ impl Signed<'_> {
         &self,
         consumer_id: u32,
         nonce: &[u8],
-        (timestamp, now): (UnixTime, UnixTime),
+        moment: (UnixTime, UnixTime),
+        known: Known<'_>,
     ) -> Result<(), Stop> {
-        match self.pipeline.nonces.record(consumer_id, nonce, timestamp, now) {
+        let recorded = self.pipeline.nonces.record(consumer_id, nonce, moment, known.nonce);
+        match recorded.map_err(Stop::NeedNonce)? {
             Recorded::Fresh => Ok(()),
             Recorded::Used => Err(refuse(OauthProblem::NonceUsed { consumer_id })),
             Recorded::Expired => Err(refuse(OauthProblem::TimestampRefused)),
-            Recorded::Full | Recorded::Quarantined { .. } | Recorded::JournalFailed => {
-                Err(Stop::Refuse(Rejection::NonceStoreUnavailable))
-            }
+            Recorded::Full
+            | Recorded::Quarantined { .. }
+            | Recorded::JournalFailed
+            | Recorded::Unanswered => Err(Stop::Refuse(Rejection::NonceStoreUnavailable)),
         }
     }
 

@@ -32,7 +32,9 @@ use crate::{
     store::{
         facts::{Facts, Lookup},
         grant::{CredentialKey, Fact},
+        nonces::Recorded,
         reference::ReferenceTables,
+        shared_nonces::NonceClaim,
     },
 };
 
@@ -66,12 +68,14 @@ pub struct Known<'a> {
     pub facts: &'a [(CredentialKey, Option<Arc<Fact>>)],
     /// The answer to [`Step::NeedForm`].
     pub form: Option<&'a [u8]>,
+    /// The answer to [`Step::NeedNonce`], with what was asked: it counts for nothing else.
+    pub nonce: Option<&'a (NonceClaim, Recorded)>,
 }
 
 impl Known<'_> {
     /// Whether the request is asked about for the first time.
     pub(super) const fn is_first(self) -> bool {
-        self.facts.is_empty() && self.form.is_none()
+        self.facts.is_empty() && self.form.is_none() && self.nonce.is_none()
     }
 }
 
@@ -84,6 +88,8 @@ pub enum Step {
     NeedFacts(CredentialKey, Lookup),
     /// The form body is signed and must be collected.
     NeedForm,
+    /// Everything verified, and the nonce has to be recorded where all replicas see it.
+    NeedNonce(NonceClaim),
 }
 
 /// What was decided, and what to write down about it.
@@ -163,6 +169,7 @@ impl Pipeline {
             Err(Stop::Refuse(rejection)) => Err(rejection),
             Err(Stop::NeedFacts(key, lookup)) => return Step::NeedFacts(key, lookup),
             Err(Stop::NeedForm) => return Step::NeedForm,
+            Err(Stop::NeedNonce(claim)) => return Step::NeedNonce(claim),
         };
         Step::Done(Verdict { outcome, notes })
     }

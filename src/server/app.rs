@@ -20,6 +20,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
+    replicas::Replica,
     shared,
     watch::ChangeWatch,
     wire::{self, Files},
@@ -39,7 +40,8 @@ use crate::{
     service::{audit::Audit, integration::IntegrationService},
     store::{
         facts::Facts,
-        nonces::{NonceStore, Recovery},
+        nonces::{NonceStore, Nonces, Recovery},
+        redis::Link,
         reference::Reference,
         settings::InForce,
         sql::SqlStore,
@@ -56,6 +58,7 @@ pub struct App {
     pub(super) admin: AdminState,
     pub(super) accepts: Arc<AtomicBool>,
     pub(super) chores: Chores,
+    pub(super) replica: Option<Replica>,
     pub(super) reloader: Reloader,
     /// Flushes the access log when the gate is gone.
     pub(super) _log_guard: Option<WorkerGuard>,
@@ -71,8 +74,9 @@ impl App {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let Opened { store, judge, reference } = Opened::open(&config, &files.tree).await?;
-        let nonces = open_nonces(&config, &clock)?;
         let metrics = Arc::new(Metrics::new());
+        let link = shared::link(&config, &metrics)?;
+        let nonces = open_nonces(&config, &clock, (link.as_ref(), &metrics))?;
         let audit = open_audit(&config, &clock, &metrics)?;
         let facts = wire::facts(&config, store.clone(), judge)?;
         let (access_log, log_guard) = access_log(&config)?;
@@ -81,11 +85,9 @@ impl App {
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
-        let link = shared::link(&config, &metrics)?;
-        let limits = LimitKeeper::new(&config, link.as_ref(), Arc::clone(&metrics), clock.clone());
-        let limits = Arc::new(limits);
+        let limits = LimitKeeper::new(&config, link.as_ref(), &metrics, &clock);
         let kept = Kept {
-            nonces: Arc::clone(&nonces),
+            nonces: nonces.clone(),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
             own_bodies: Arc::new(FormBudget::for_own_bodies()),
             connections: Arc::new(Semaphore::new(config.listen.max_connections)),
@@ -96,13 +98,13 @@ impl App {
             sign_ins: endpoints::address_limit(&config, &clock),
             limits: Arc::clone(&limits),
             audit: audit.clone(),
-            link,
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
         let limits = (limits, config.limits.sync);
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
+        let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
         let accepts = Arc::new(AtomicBool::new(true));
         let admin = AdminState {
             measure,
@@ -121,6 +123,7 @@ impl App {
             admin,
             accepts,
             chores,
+            replica,
             reloader,
             _log_guard: log_guard,
         })
@@ -187,10 +190,18 @@ impl From<BadPrefix> for BuildError {
     }
 }
 
-fn open_nonces(config: &Config, clock: &Clock) -> Result<Arc<NonceStore>, BuildError> {
+/// The nonces, where the configuration has them.
+fn open_nonces(
+    config: &Config,
+    clock: &Clock,
+    (link, metrics): (Option<&Link>, &Metrics),
+) -> Result<Nonces, BuildError> {
+    if let Some(shared) = shared::nonces(config, link, metrics)? {
+        return Ok(Nonces::Shared(shared));
+    }
     let nonces = NonceStore::open(wire::nonces(config), clock.now())?;
     report_recovery(config, nonces.recovery());
-    Ok(Arc::new(nonces))
+    Ok(Nonces::Own(Arc::new(nonces)))
 }
 
 fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), BuildError> {
@@ -243,11 +254,11 @@ fn reference_in_force(
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
-    (nonces, watch, audit): (&Arc<NonceStore>, ChangeWatch, Audit),
+    (nonces, watch, audit): (&Nonces, ChangeWatch, Audit),
     access_log: &AccessLog,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let (metrics, facts, nonces) = (Arc::clone(metrics), facts.clone(), Arc::clone(nonces));
+    let (metrics, facts, nonces) = (Arc::clone(metrics), facts.clone(), nonces.clone());
     let access_log = access_log.clone();
     Arc::new(move || {
         let (grants, refusals) = facts.cache().len();

@@ -14,10 +14,10 @@ use crate::{
     service::audit::Audit,
     store::{
         StoreError,
-        nonces::NonceStore,
+        nonces::Nonces,
         reference::ReferenceTables,
         settings::{MagentoSettings, Settings},
-        sql::SqlStore,
+        sql::{Changed, SqlStore},
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Chores {
     pub(super) rules: watch::Receiver<Arc<Shared>>,
     pub(super) jobs: config::Jobs,
     pub(super) audit: Audit,
-    pub(super) nonces: Arc<NonceStore>,
+    pub(super) nonces: Nonces,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) refresh_interval: Duration,
@@ -51,6 +51,20 @@ impl Chores {
         let (limits, every) = &self.limits;
         tokio::spawn(Arc::clone(limits).share(*every, drain.clone()));
         tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
+    }
+
+    /// Drops what another replica's change concerns, or reads the small tables again.
+    pub(super) async fn obey(&self, change: Changed) {
+        match change {
+            Changed::Subject(subject) => self.rules.borrow().facts.cache().invalidate_here(subject),
+            Changed::Tables => self.refresh_once().await,
+        }
+    }
+
+    /// Asks for everybody and everything again.
+    pub(super) async fn forget_everyone(&self) {
+        self.rules.borrow().facts.cache().invalidate_everyone();
+        self.refresh_once().await;
     }
 
     fn job_runner(&self) -> JobRunner {
@@ -125,9 +139,16 @@ impl Chores {
                 _ = ticks.tick() => {}
                 () = ended(&mut drain) => return,
             }
-            let nonces = Arc::clone(&self.nonces);
             let now = self.clock.now();
-            match tokio::task::spawn_blocking(move || nonces.sync(now)).await {
+            let store = match &self.nonces {
+                Nonces::Own(store) => Arc::clone(store),
+                Nonces::Shared(shared) => {
+                    // While Redis is away every signature is refused, and the link has said so.
+                    let _ = shared.watch(now).await;
+                    continue;
+                }
+            };
+            match tokio::task::spawn_blocking(move || store.sync(now)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(error = %error, "the nonce journal cannot be synced"),
                 Err(error) => tracing::error!(error = %error, "the nonce journal's thread broke"),

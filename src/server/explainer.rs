@@ -1,15 +1,19 @@
 //! An explainer beside a gate: the same parts, built from the same configuration, without what a running gate holds.
 
+use std::{sync::Arc, time::Duration};
+
 use super::{
     app::App,
     endpoints,
     error::BuildError,
     opened::Opened,
+    shared,
     wire::{self, Files},
 };
 use crate::{
     config::Config,
-    explain::Explainer,
+    explain::{Explainer, NonceLook},
+    metrics::Metrics,
     proxy::{nonce_use::NonceUse, peer::TrustedProxies, quotas::QuotaRules, reserved::HeaderNames},
     store::nonces::NoncePeek,
 };
@@ -25,9 +29,8 @@ impl App {
         let Opened { store, judge, reference } = Opened::open(config, &files.tree).await?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let facts = wire::facts(config, store, judge)?;
-        let nonces = NoncePeek::new(wire::nonces(config));
+        let (nonces, nonce_use) = nonces(config).await?;
         let refusals = wire::workers(config, &names).replies;
-        let nonce_use = NonceUse::Peek(nonces.clone());
         // Explaining is no attempt to sign in, and no request that counts.
         let rules = (files.routes, names, endpoints::limit(config, None, QuotaRules::default()));
         Ok(Explainer {
@@ -40,6 +43,23 @@ impl App {
             other_hosts: other_hosts(config),
         })
     }
+}
+
+/// How long Redis may take to be connected, for one explanation.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where nonces are looked at.
+async fn nonces(config: &Config) -> Result<(Option<NonceLook>, NonceUse), BuildError> {
+    let metrics = Metrics::new();
+    let link = shared::link(config, &metrics)?;
+    if let Some(shared) = shared::nonces(config, link.as_ref(), &metrics)? {
+        if let Some(link) = link {
+            link.connected_within(PATIENCE).await;
+        }
+        return Ok((Some(NonceLook::Shared(Arc::clone(&shared))), NonceUse::PeekShared(shared)));
+    }
+    let peek = NoncePeek::new(wire::nonces(config));
+    Ok((peek.clone().map(NonceLook::Journal), NonceUse::Peek(peek)))
 }
 
 /// What a client may have signed instead of the public host: the served names, the gate's and the upstream's address.

@@ -17,7 +17,7 @@ use crate::{
         integration::IntegrationService,
         oauth::{HandshakeRules, OauthService},
     },
-    store::{facts::Facts, nonces::NonceStore, reference::ReferenceTables},
+    store::{facts::Facts, nonces::Nonces, reference::ReferenceTables},
     token::handshake::{Handshake, SignatureRules},
 };
 
@@ -63,12 +63,8 @@ pub(super) fn running_service(config: &Config, audit: Audit, running: &Running<'
 }
 
 /// The endpoints of a running gate.
-pub(super) fn endpoints(
-    config: &Config,
-    integrations: &IntegrationService,
-    nonces: &Arc<NonceStore>,
-) -> Handshake {
-    Handshake::new(integrations.oauth().clone(), signature_rules(config), Arc::clone(nonces))
+pub(super) fn endpoints(config: &Config, integrations: &IntegrationService, nonces: &Nonces) -> Handshake {
+    Handshake::new(integrations.oauth().clone(), signature_rules(config), nonces.clone())
 }
 
 /// Whether the gate answers the handshake.

@@ -62,13 +62,18 @@ struct Purpose {
 
 impl LimitKeeper {
     /// Nothing kept yet; replicas meet at the other end of the link, if they share their limits.
-    pub(super) fn new(config: &Config, link: Option<&Link>, metrics: Arc<Metrics>, clock: Clock) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        link: Option<&Link>,
+        metrics: &Arc<Metrics>,
+        clock: &Clock,
+    ) -> Arc<Self> {
         let link = match config.limits.store {
             LimitStore::Local => None,
             LimitStore::Redis => link,
         };
         let shares = link.map(|link| Shares::new(Arc::new(RedisRates::new(link.clone())), clock.clone()));
-        Self { kept: Mutex::default(), shares, metrics, clock }
+        Arc::new(Self { kept: Mutex::default(), shares, metrics: Arc::clone(metrics), clock: clock.clone() })
     }
 
     /// The rules of a configuration, with the buckets of those that were in force before.

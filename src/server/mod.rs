@@ -18,6 +18,7 @@ mod listener;
 mod opened;
 mod operator;
 mod reload;
+mod replicas;
 mod run;
 mod shared;
 mod watch;

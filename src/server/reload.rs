@@ -28,13 +28,13 @@ use crate::{
         reserved::HeaderNames,
     },
     service::{audit::Audit, integration::IntegrationService},
-    store::{facts::Facts, nonces::NonceStore, redis::Link, reference::ReferenceTables},
+    store::{facts::Facts, nonces::Nonces, reference::ReferenceTables},
 };
 
 /// What a reload leaves as it is.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) nonces: Arc<NonceStore>,
+    pub(super) nonces: Nonces,
     pub(super) forms: Arc<FormBudget>,
     pub(super) own_bodies: Arc<FormBudget>,
     pub(super) connections: Arc<Semaphore>,
@@ -47,8 +47,6 @@ pub(super) struct Kept {
     /// How often everybody asked: counted on over a reload, too.
     pub(super) limits: Arc<LimitKeeper>,
     pub(super) audit: Audit,
-    /// What replicas share.
-    pub(super) link: Option<Link>,
 }
 
 impl Kept {
@@ -70,7 +68,7 @@ impl Kept {
         let integrations = handshake::running_service(config, audit.clone(), &running);
         let handshake = handshake::endpoints(config, &integrations, nonces);
         let limit = endpoints::limit(config, self.sign_ins.as_ref(), self.limits.rules(config));
-        let nonces = Arc::clone(nonces);
+        let nonces = nonces.clone();
         let endpoints = desks.endpoints(&reference, handshake);
         let shared = Shared {
             settings: wire::workers(config, &names),

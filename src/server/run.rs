@@ -23,6 +23,9 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let (drain, draining) = watch::channel(false);
         self.chores.start(&draining);
+        if let Some(replica) = self.replica {
+            replica.start(self.chores.clone(), &draining);
+        }
         let (end_admin, mut admin_ends) = watch::channel(false);
         let admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, async move {
             let _ = admin_ends.wait_for(|ends| *ends).await;

@@ -1,12 +1,21 @@
 //! What replicas share through Redis, where one is configured.
 
-use tokio::runtime::Handle;
+use std::{sync::Arc, time::Duration};
 
-use super::error::BuildError;
+use tokio::{runtime::Handle, sync::watch};
+
+use super::{error::BuildError, replicas::Replica};
 use crate::{
+    auth::crypt_keys::CryptKeys,
+    clock::Clock,
     config::{self, Config},
     metrics::Metrics,
-    store::redis::{Link, LinkHome, LinkSettings},
+    proxy::engine::Shared,
+    store::{
+        invalidations::{Announcer, Board},
+        redis::{Link, LinkHome, LinkSettings},
+        shared_nonces::{SharedNonceSettings, SharedNonces},
+    },
 };
 
 /// The port of a Redis whose node is written without one.
@@ -20,6 +29,32 @@ pub(super) fn link(config: &Config, metrics: &Metrics) -> Result<Option<Link>, B
     let Some(redis) = &config.redis else { return Ok(None) };
     let link = Link::open(settings(redis), metrics.redis.clone(), Handle::current())?;
     Ok(Some(link))
+}
+
+/// The nonces that replicas share, if the configuration says that they do.
+pub(super) fn nonces(
+    config: &Config,
+    link: Option<&Link>,
+    metrics: &Metrics,
+) -> Result<Option<Arc<SharedNonces>>, BuildError> {
+    let (config::NonceHome::Redis, Some(link)) = (config.nonces.store, link) else { return Ok(None) };
+    let keys = CryptKeys::parse(config.magento.crypt_key.expose())?;
+    let windows =
+        SharedNonceSettings { past: config.oauth.timestamp_window, future: config.oauth.future_window };
+    Ok(Some(Arc::new(SharedNonces::new(link.clone(), &keys, windows, metrics.redis.clone()))))
+}
+
+/// This process among the replicas; what it changes is announced from now on.
+pub(super) fn replica(
+    link: Link,
+    metrics: &Metrics,
+    clock: &Clock,
+    (rules, poll): (&watch::Receiver<Arc<Shared>>, Duration),
+) -> Replica {
+    let (announcer, announced) = Announcer::new(metrics.redis.clone());
+    rules.borrow().facts.cache().announce_to(announcer);
+    let started = clock.now().seconds();
+    Replica::new(Board::new(link), (started, poll), metrics.redis.clone(), announced)
 }
 
 fn settings(redis: &config::Redis) -> LinkSettings {

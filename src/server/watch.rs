@@ -69,6 +69,11 @@ impl ChangeWatch {
         })
     }
 
+    /// Between two looks.
+    pub(super) const fn poll(&self) -> Duration {
+        self.poll
+    }
+
     /// Completes when the small tables should be read again.
     pub(super) async fn tables_changed(&self) {
         self.tables_changed.notified().await;
@@ -142,7 +147,7 @@ impl ChangeWatch {
 
 fn apply(change: Changed, cache: &FactCache, tables_changed: &Notify) {
     match change {
-        Changed::Subject(subject) => cache.invalidate(subject),
+        Changed::Subject(subject) => cache.invalidate_here(subject),
         Changed::Tables => tables_changed.notify_one(),
     }
 }

@@ -21,7 +21,12 @@ use crate::{
         time::UnixTime,
     },
     clock::Clock,
-    store::{Subject, facts::Facts, reference::ReferenceTables, sql::SqlStore},
+    store::{
+        Subject,
+        facts::Facts,
+        reference::ReferenceTables,
+        sql::{Changed, SqlStore},
+    },
 };
 
 /// What the services of integrations stand on.
@@ -76,6 +81,7 @@ impl Foundation {
         if let Some(consumer_id) = consumer_id {
             facts.cache().invalidate(Subject::Consumer(consumer_id));
         }
+        facts.cache().announce(Changed::Tables);
         let settings = facts.settings().current().clone();
         if let Err(error) = reference.refresh(&self.store, &settings).await {
             tracing::warn!(%error, "roles cannot be read again after a change; they will be within seconds");

@@ -6,13 +6,15 @@
 //! its credential: whoever uses a grant compares its expiry with the time of the request.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use super::{
     generations::{Generation, Generations, Subject},
     grant::{CredentialKey, Fact},
+    invalidations::Announcer,
+    sql::Changed,
 };
 use crate::auth::identity::UserContext;
 
@@ -82,6 +84,7 @@ pub struct FactCache {
     positive: moka::sync::Cache<CredentialKey, Entry>,
     negative: moka::sync::Cache<CredentialKey, Entry>,
     generations: Generations,
+    announcer: OnceLock<Announcer>,
 }
 
 impl FactCache {
@@ -96,7 +99,8 @@ impl FactCache {
             .max_capacity(settings.negative_entries)
             .time_to_live(settings.negative_ttl)
             .build();
-        Self { settings, positive, negative, generations: Generations::default() }
+        let (generations, announcer) = (Generations::default(), OnceLock::new());
+        Self { settings, positive, negative, generations, announcer }
     }
 
     /// What the judge of this epoch said of a credential.
@@ -154,9 +158,29 @@ impl FactCache {
         }
     }
 
-    /// Drops every fact about somebody, and every lookup about them that is under way.
+    /// Has the changes of this process told to other replicas from now on.
+    pub fn announce_to(&self, announcer: Announcer) {
+        // A process has one.
+        let _ = self.announcer.set(announcer);
+    }
+
+    /// Drops every fact about somebody, and every lookup about them that is under way, because this process changed
+    /// something; other replicas are told.
     pub fn invalidate(&self, subject: Subject) {
+        self.invalidate_here(subject);
+        self.announce(Changed::Subject(subject));
+    }
+
+    /// Drops the same because of what others changed, which they told everybody.
+    pub fn invalidate_here(&self, subject: Subject) {
         self.generations.invalidate(subject);
+    }
+
+    /// Tells other replicas of a change that this process made.
+    pub fn announce(&self, change: Changed) {
+        if let Some(announcer) = self.announcer.get() {
+            announcer.announce(change);
+        }
     }
 
     /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.

@@ -3,14 +3,16 @@
 //! [`rows`] holds the types that every home of the facts answers with; [`sql`] reads them from Magento's tables. `judge`
 //! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
 //! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces
-//! that were used, [`rates`] how often who asked, [`sessions`] reads PHP's sessions, [`redis`] is the way to what replicas
-//! share. A store that cannot answer says so; it never guesses.
+//! that were used, [`shared_nonces`] those that replicas share, [`rates`] how often who asked, [`sessions`] reads PHP's sessions.
+//! [`redis`] is the way to what replicas share, [`invalidations`] tells other replicas of changes. A store that cannot answer
+//! says so; it never guesses.
 
 pub mod cache;
 mod error;
 pub mod facts;
 mod generations;
 pub mod grant;
+pub mod invalidations;
 pub mod judge;
 pub mod logins;
 pub mod nonces;
@@ -21,6 +23,7 @@ pub mod reference;
 pub mod rows;
 pub mod sessions;
 pub mod settings;
+pub mod shared_nonces;
 pub mod sql;
 
 pub use error::{SchemaError, StoreError};

@@ -129,9 +129,9 @@ impl Inbound<'_> {
     /// Asks the pipeline until it knows enough, fetching what it lacks.
     async fn decide(&self, head: &Parts, body: &mut Body, report: &mut Report) -> Result<Outcome, Rejection> {
         let (shared, peer) = (&self.service.shared, &self.client.peer);
-        let mut facts = Vec::new();
+        let (mut facts, mut nonce) = (Vec::new(), None);
         loop {
-            let known = Known { facts: &facts, form: body.form() };
+            let known = Known { facts: &facts, form: body.form(), nonce: nonce.as_ref() };
             match shared.pipeline.decide(head, peer, self.now, known) {
                 Step::Done(verdict) => {
                     report.verdict(verdict.notes);
@@ -141,6 +141,10 @@ impl Inbound<'_> {
                     facts.push((key, shared.facts.resolve(key, lookup).await.ok()));
                 }
                 Step::NeedForm => body.collect(&shared.forms).await?,
+                Step::NeedNonce(claim) => {
+                    let recorded = shared.pipeline.nonces.resolve(&claim, self.now).await;
+                    nonce = Some((claim, recorded));
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ mod buckets;
 mod directory;
 mod error;
 mod fingerprint;
+mod home;
 mod journal;
 mod memory;
 mod peek;
@@ -32,6 +33,7 @@ mod timeline;
 mod words;
 
 pub use error::NonceError;
+pub use home::Nonces;
 pub use peek::NoncePeek;
 pub use settings::{NonceSettings, Recorded, Recovery};
 pub use store::NonceStore;

@@ -38,6 +38,8 @@ pub enum Recorded {
     /// The journal could not be written or its heartbeat is late: the nonce counts as used, the request must be
     /// refused. The next sync tells why.
     JournalFailed,
+    /// Where nonces are shared, nobody answered in time: the nonce may be recorded or not and counts as used.
+    Unanswered,
 }
 
 /// What opening the store found in the journal.

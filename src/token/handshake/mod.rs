@@ -11,8 +11,6 @@ mod answer;
 mod problem;
 mod proof;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{Response, request::Parts};
 
@@ -28,7 +26,7 @@ use crate::{
         Origin, ServiceError,
         oauth::{AccessToken, OauthService},
     },
-    store::nonces::NonceStore,
+    store::nonces::Nonces,
 };
 
 /// Answers the handshake's endpoints.
@@ -36,7 +34,7 @@ use crate::{
 pub struct Handshake {
     oauth: OauthService,
     rules: SignatureRules,
-    nonces: Arc<NonceStore>,
+    nonces: Nonces,
 }
 
 /// A request as it was received.
@@ -68,7 +66,7 @@ pub struct Answered {
 impl Handshake {
     /// Endpoints that prove who asks by these rules and this store of nonces.
     #[must_use]
-    pub const fn new(oauth: OauthService, rules: SignatureRules, nonces: Arc<NonceStore>) -> Self {
+    pub const fn new(oauth: OauthService, rules: SignatureRules, nonces: Nonces) -> Self {
         Self { oauth, rules, nonces }
     }
 

@@ -22,6 +22,7 @@ use crate::{
         nonces::Recorded,
         records::{ConsumerRecord, TokenRecord},
         rows::TokenType,
+        shared_nonces::NonceClaim,
     },
 };
 
@@ -79,7 +80,7 @@ impl Handshake {
             }
             Some(problem) => Err(problem),
             None => {
-                self.record_nonce(consumer.id, &presented, asked.now)?;
+                self.record_nonce(consumer.id, &presented, asked.now).await?;
                 Ok(Proven { consumer, token })
             }
         }
@@ -165,20 +166,22 @@ impl Handshake {
         self.oauth.is_expired(token, now).then_some(Problem::TOKEN_UNKNOWN)
     }
 
-    fn record_nonce(
+    async fn record_nonce(
         &self,
         consumer_id: u32,
         presented: &Presented<'_>,
         now: UnixTime,
     ) -> Result<(), Problem> {
         let timestamp = presented.timestamp().time();
-        match self.nonces.record(consumer_id, presented.nonce(), timestamp, now) {
+        let claim = NonceClaim { consumer_id, nonce: presented.nonce().to_vec(), timestamp };
+        match self.nonces.record(&claim, now).await {
             Recorded::Fresh => Ok(()),
             Recorded::Used => Err(OauthProblem::NonceUsed { consumer_id }.into()),
             Recorded::Expired => Err(OauthProblem::TimestampRefused.into()),
-            Recorded::Full | Recorded::Quarantined { .. } | Recorded::JournalFailed => {
-                Err(Problem::Unavailable { retry_after: NONCES_RETRY })
-            }
+            Recorded::Full
+            | Recorded::Quarantined { .. }
+            | Recorded::JournalFailed
+            | Recorded::Unanswered => Err(Problem::Unavailable { retry_after: NONCES_RETRY }),
         }
     }
 }
