@@ -152,7 +152,7 @@ impl LimitRule {
             class: fields.optional::<String>("class").as_deref().map(LimitClass::of),
             // Where it is missing that was noted, and no rule comes of it.
             rate: rate.unwrap_or(Rate { count: NonZeroU32::MIN, period: crate::auth::quota::Period::Day }),
-            burst: burst.or(rate.map(|rate| rate.count)).unwrap_or(NonZeroU32::MIN),
+            burst: burst.or_else(|| rate.map(|rate| rate.count)).unwrap_or(NonZeroU32::MIN),
             mode: fields.optional("mode").unwrap_or(LimitMode::Enforce),
         };
         let mut wrong = fields.wrong;

@@ -30,7 +30,10 @@ pub struct AddressLimit {
 
 /// A limit and whose bucket is charged.
 #[derive(Debug, Clone)]
-pub struct Charge {
+pub struct Charge(Arc<Charged>);
+
+#[derive(Debug)]
+struct Charged {
     limit: Arc<AddressLimit>,
     keys: Keys,
 }
@@ -59,7 +62,8 @@ impl AddressLimit {
     /// A charge to the bucket of `address`.
     #[must_use]
     pub fn charge(self: &Arc<Self>, address: IpAddr) -> Charge {
-        Charge { limit: Arc::clone(self), keys: Keys::address(address, Widths::default()) }
+        let keys = Keys::address(address, Widths::default());
+        Charge(Arc::new(Charged { limit: Arc::clone(self), keys }))
     }
 }
 
@@ -76,8 +80,8 @@ impl Charge {
     /// [`TooMany`] where they do not fit the address, or its network.
     pub fn take(&self, count: u32) -> Result<(), TooMany> {
         let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
-        let limit = &self.limit;
-        let answer = limit.owners.take(&self.keys, limit.clock.tick(), count);
+        let Charged { limit, keys } = &*self.0;
+        let answer = limit.owners.take(keys, limit.clock.tick(), count);
         answer.level.map(drop).map_err(|shortage| TooMany {
             retry_after: shortage.wait.map_or(NEVER_FITS, whole_seconds).max(1),
         })
@@ -88,7 +92,7 @@ impl Charge {
     /// # Errors
     /// [`TooMany`] where less is left.
     pub fn take_whole(&self) -> Result<(), TooMany> {
-        self.take(self.limit.owners.quota().burst().get())
+        self.take(self.0.limit.owners.quota().burst().get())
     }
 }
 
@@ -117,7 +121,7 @@ mod tests {
     #[test]
     fn of_ipv6_the_network_counts_and_mapped_ipv4_is_ipv4() {
         let limit = limit(1);
-        let bucket = |address: &str| limit.charge(address.parse().unwrap()).keys;
+        let bucket = |address: &str| limit.charge(address.parse().unwrap()).0.keys;
         assert_eq!(bucket("2001:db8:1:2::1"), bucket("2001:db8:1:2:ffff::9"));
         assert_ne!(bucket("2001:db8:1:2::1"), bucket("2001:db8:1:3::1"));
         assert_eq!(bucket("::ffff:192.0.2.1"), bucket("192.0.2.1"));

@@ -133,8 +133,31 @@ pub(super) struct Requested<'a> {
 pub struct LimitNotes {
     /// The limit that the caller is nearest to, of those that refuse.
     pub standing: Option<Standing>,
-    /// The rule that the request was over, and what became of it: `refused`, `reported` or `outage`.
-    pub over: Option<(Arc<Policy>, &'static str)>,
+    /// The rule that the request was over, and what became of it.
+    pub over: Option<(Arc<Policy>, Over)>,
+}
+
+/// What became of a request that a rule would not admit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// It was refused.
+    Refused,
+    /// It was let pass: the rule only reports.
+    Reported,
+    /// The rule must not go on alone, and the replicas cannot reach each other.
+    Outage,
+}
+
+impl Over {
+    /// The word for log lines and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Reported => "reported",
+            Self::Outage => "outage",
+        }
+    }
 }
 
 impl QuotaRules {
@@ -179,7 +202,7 @@ impl QuotaRules {
         let buckets = &rule.buckets;
         if self.is_cut_off(buckets) {
             buckets.outage.inc();
-            notes.over = Some((Arc::clone(&buckets.policy), "outage"));
+            notes.over = Some((Arc::clone(&buckets.policy), Over::Outage));
             return if rule.is_enforced { Err(Rejection::LimitsUnavailable) } else { Ok(()) };
         }
         match buckets.take(&self.keys(rule, asked), asked.now) {
@@ -193,7 +216,7 @@ impl QuotaRules {
             Err(shortage) if rule.is_enforced => Err(rule.refuse(&shortage, notes)),
             Err(_shortage) => {
                 buckets.reported.inc();
-                notes.over = Some((Arc::clone(&buckets.policy), "reported"));
+                notes.over = Some((Arc::clone(&buckets.policy), Over::Reported));
                 Ok(())
             }
         }
@@ -230,8 +253,8 @@ impl QuotaRule {
     fn refuse(&self, shortage: &Shortage, notes: &mut LimitNotes) -> Rejection {
         let policy = &self.buckets.policy;
         self.buckets.refused.inc();
-        notes.standing = Some(Standing { policy: Arc::clone(policy), level: shortage.level });
-        notes.over = Some((Arc::clone(policy), "refused"));
+        notes.standing = Some(Standing::new(policy, shortage.level));
+        notes.over = Some((Arc::clone(policy), Over::Refused));
         Rejection::RateLimited { retry_after: shortage.wait.map_or(UNKNOWN_WAIT, whole_seconds).max(1) }
     }
 }
@@ -259,9 +282,9 @@ impl Buckets {
         Self {
             owners: Owners::new(quota, room, is_shared),
             admitted: counter("admitted"),
-            refused: counter("refused"),
-            reported: counter("reported"),
-            outage: counter("outage"),
+            refused: counter(Over::Refused.as_str()),
+            reported: counter(Over::Reported.as_str()),
+            outage: counter(Over::Outage.as_str()),
             overflow: metrics.limit_overflow.clone(),
             policy: Arc::new(Policy::new(name, quota)),
         }
@@ -283,10 +306,9 @@ impl Buckets {
 impl LimitNotes {
     /// Keeps the limit that has the least left.
     fn nearer(&mut self, policy: &Arc<Policy>, level: Level) {
-        let is_nearer =
-            self.standing.as_ref().is_none_or(|standing| level.remaining < standing.level.remaining);
+        let is_nearer = self.standing.as_ref().is_none_or(|standing| level.remaining < standing.remaining);
         if is_nearer {
-            self.standing = Some(Standing { policy: Arc::clone(policy), level });
+            self.standing = Some(Standing::new(policy, level));
         }
     }
 }

@@ -43,8 +43,10 @@ pub struct Policy {
 pub struct Standing {
     /// The limit.
     pub policy: Arc<Policy>,
-    /// What is left of it.
-    pub level: Level,
+    /// Requests that would pass now.
+    pub remaining: u32,
+    /// Seconds until its bucket is full, rounded up.
+    pub reset: u32,
 }
 
 impl Policy {
@@ -70,19 +72,25 @@ impl fmt::Debug for Policy {
 }
 
 impl Standing {
+    /// What is left of a limit.
+    #[must_use]
+    pub fn new(policy: &Arc<Policy>, Level { remaining, full_in }: Level) -> Self {
+        Self { policy: Arc::clone(policy), remaining, reset: whole_seconds(full_in) }
+    }
+
     /// Writes the fields into an answer's head.
     pub fn write(&self, fields: LimitFields, headers: &mut HeaderMap) {
         if fields == LimitFields::Off {
             return;
         }
-        let Level { remaining, full_in } = self.level;
-        let reset = whole_seconds(full_in);
-        headers.append(RATE_LIMIT_POLICY, self.policy.value.clone());
-        if let Some(value) = rate_limit(&self.policy.name, remaining, reset) {
+        let Self { policy, remaining, reset } = self;
+        let (remaining, reset) = (*remaining, *reset);
+        headers.append(RATE_LIMIT_POLICY, policy.value.clone());
+        if let Some(value) = rate_limit(&policy.name, remaining, reset) {
             headers.append(RATE_LIMIT, value);
         }
         if fields == LimitFields::Both {
-            headers.insert(LIMIT, HeaderValue::from(self.policy.quota.burst().get()));
+            headers.insert(LIMIT, HeaderValue::from(policy.quota.burst().get()));
             headers.insert(REMAINING, HeaderValue::from(remaining));
             headers.insert(RESET, HeaderValue::from(reset));
         }
@@ -109,7 +117,7 @@ mod tests {
     fn standing() -> Standing {
         let quota = Quota::new(Rate::parse("600/m").unwrap(), NonZeroU32::new(25).unwrap());
         let level = Level { remaining: 7, full_in: Duration::from_millis(1750) };
-        Standing { policy: Arc::new(Policy::new("per-customer".into(), quota)), level }
+        Standing::new(&Arc::new(Policy::new("per-customer".into(), quota)), level)
     }
 
     fn all(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {

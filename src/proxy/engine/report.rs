@@ -184,7 +184,7 @@ impl Report {
             route: self.notes.route.as_deref(),
             reading: self.notes.reading,
             limit: self.notes.limits.over.as_ref().map(|(policy, _)| &*policy.name),
-            limit_outcome: self.notes.limits.over.as_ref().map(|(_, outcome)| *outcome),
+            limit_outcome: self.notes.limits.over.as_ref().map(|(_, over)| over.as_str()),
             spoofed_headers: self.notes.spoofed,
             bytes: self.ended.map_or(0, |ended| ended.bytes),
             is_complete: self.ended.is_some_and(|ended| ended.is_complete),

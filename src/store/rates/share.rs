@@ -217,9 +217,22 @@ mod tests {
             self.tables[0].table.take(RateKey::consumer(1), now, NonZeroU32::MIN).level.is_ok()
         }
 
+        /// As many as it does.
+        fn admits_all(&self) -> u64 {
+            std::iter::repeat_with(|| self.admits()).take_while(|admitted| *admitted).map(u64::from).sum()
+        }
+
         async fn exchange(&self) -> bool {
             self.shares.run_once(&self.tables).await.is_ok()
         }
+    }
+
+    async fn exchange_all(replicas: &[Replica]) -> bool {
+        let mut all = true;
+        for replica in replicas {
+            all &= replica.exchange().await;
+        }
+        all
     }
 
     /// One request after another at whichever replica takes it, an exchange each second: the worst caller there is.
@@ -231,14 +244,8 @@ mod tests {
             let (mut admitted, seconds) = (0_u64, 200_u64);
             for second in 0..seconds {
                 meeting.now.store(i64::try_from(1000 + second).unwrap(), Ordering::SeqCst);
-                for replica in &replicas {
-                    while replica.admits() {
-                        admitted += 1;
-                    }
-                }
-                for replica in &replicas {
-                    assert!(replica.exchange().await);
-                }
+                admitted += replicas.iter().map(Replica::admits_all).sum::<u64>();
+                assert!(exchange_all(&replicas).await);
             }
             let alone = 10 + 2 * seconds;
             let others = u64::try_from(count - 1).unwrap();

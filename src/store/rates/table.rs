@@ -416,11 +416,9 @@ mod tests {
             .map(|_| {
                 let (table, passed) = (Arc::clone(&table), Arc::clone(&passed));
                 std::thread::spawn(move || {
-                    for round in 0..4000_u32 {
-                        let owner = round % 12;
-                        if super::tests::passes(&table, owner, 10) {
-                            passed[owner as usize].fetch_add(1, Ordering::SeqCst);
-                        }
+                    let owners = (0..4000_u32).map(|round| round % 12);
+                    for owner in owners.filter(|owner| passes(&table, *owner, 10)) {
+                        passed[owner as usize].fetch_add(1, Ordering::SeqCst);
                     }
                 })
             })
