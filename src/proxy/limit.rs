@@ -1,7 +1,7 @@
 //! Limits that hold before a byte of the body is read: how long it is, how often its sender asks, and how often it signs in.
 //!
-//! Rate limits by address come first ([`screen`]), before the caller is known, those of lookups when one is to be made
-//! ([`screen_lookup`]), all others here. A request that is decided again, with what it lacked, is not charged again.
+//! Rate limits by address come first (`screen`), before the caller is known, those of lookups when one is to be made
+//! (`screen_lookup`), all others here. A request that is decided again, with what it lacked, is not charged again.
 //!
 //! This stage also says what an admitted request becomes: an answer of the gate's own, or a request to the upstream, and
 //! what has to be watched on its way there. A client's address is charged once here for every password that its request

@@ -48,12 +48,10 @@ pub(super) enum Wire {
 impl Wire {
     /// Sends a command once.
     pub(super) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
-        let answer = match self {
-            Self::One(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
-        };
-        // What the server answers with an error is a value until somebody looks.
-        answer?.extract_error()
+        match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
     }
 }
 
