@@ -3,10 +3,10 @@
 use clap::Args;
 use http::Uri;
 
-use super::{ConfigArgs, Failure, load, runtime, say, spoof};
+use super::{ConfigArgs, Failure, load, printable, runtime, say, spoof};
 use crate::{
     config::Setting,
-    server::App,
+    server::{App, RedisStatus},
     store::settings::{InForce, Origin},
 };
 
@@ -54,6 +54,10 @@ fn check_configuration(args: &ConfigArgs) -> Result<(), Failure> {
         say(&format!("warning: {warning}"))?;
     }
     examined.map_err(Failure::config)?;
+    let asked = runtime()?.block_on(App::redis_status(&config)).map_err(Failure::config)?;
+    for line in asked.iter().flat_map(redis_lines) {
+        say(&line)?;
+    }
     say("\nThe configuration can be used.")
 }
 
@@ -64,6 +68,29 @@ fn line(setting: &Setting, in_force: Option<&InForce>) -> String {
         Some(entry) => row(setting.key, &entry.value, &format!("{} {}", entry.origin, entry.path)),
         None => row(setting.key, &setting.value, &setting.source.to_string()),
     }
+}
+
+/// What Redis says; one that is away keeps no gate from starting.
+fn redis_lines(status: &RedisStatus) -> Vec<String> {
+    let RedisStatus { mode, live, says } = status;
+    let mut lines = Vec::new();
+    match live {
+        Ok(live) => {
+            let said: Vec<_> =
+                says.iter().map(|(name, value)| format!("{name} {}", printable(value))).collect();
+            lines.push(format!("\nredis: reachable, mode {mode}, live replicas {live}, {}", said.join(", ")));
+        }
+        Err(error) => lines.push(format!("\nwarning: redis: not reachable, mode {mode}: {error}")),
+    }
+    let said = |name| says.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+    let has_limit = said("maxmemory").is_some_and(|limit| limit != "0");
+    if has_limit && said("maxmemory-policy").is_some_and(|policy| policy != "noeviction") {
+        lines.push(
+            "warning: redis: maxmemory-policy may evict nonces, and evicted ones can be replayed: set it to noeviction"
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 fn row(name: &str, value: &str, source: &str) -> String {

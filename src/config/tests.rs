@@ -773,3 +773,47 @@ proptest! {
         let _ = Config::load(None, [(name, text.clone()), (known, text)].into_iter());
     }
 }
+
+#[test]
+fn redis_is_off_until_it_is_named() {
+    let config = load(&with("")).unwrap();
+    assert!(config.redis.is_none());
+    let config = load(&with("[redis]\nurl = 'redis://:hunter2@127.0.0.1/1'")).unwrap();
+    let redis = config.redis.as_ref().unwrap();
+    assert_eq!(
+        (redis.home.mode(), redis.prefix.as_str(), redis.max_in_flight),
+        ("single", "portcullis:", 1024)
+    );
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(value(&config, "redis.url").0, "***");
+    let nodes = "[redis]\nmode = 'sentinel'\nnodes = ['a', 'b:26380']\nsentinel_master = 'm'\nprefix = 'x:'";
+    let config = load(&with(nodes)).unwrap();
+    let Some(RedisHome::Sentinel { nodes, master }) = config.redis.map(|redis| redis.home) else { panic!() };
+    assert_eq!((nodes[0].port, nodes[1].port, master.as_str()), (None, Some(26380), "m"));
+}
+
+#[test]
+fn a_redis_that_makes_no_sense_is_told_by_the_setting() {
+    for (lines, expected) in [
+        ("[redis]\nurl = 'http://h'", "redis.url: is no URL of Redis"),
+        ("[redis]\nurl = 'rediss://h/#insecure'", "redis.url: is no URL of Redis"),
+        ("[redis]\nurl = 'redis://h'\nnodes = ['h']", "redis.nodes: has no place beside mode \"single\""),
+        ("[redis]\nurl = 'redis://:p@h'\npassword = 'q'", "redis.password: stands in redis.url as well"),
+        ("[redis]\nurl = 'redis://h'\ntls = true", "redis.tls: has no place beside mode \"single\""),
+        ("[redis]\nmode = 'cluster'", "redis.nodes: is required with this mode"),
+        ("[redis]\nmode = 'sentinel'\nnodes = ['h']", "redis.sentinel_master: is required"),
+        (
+            "[redis]\nmode = 'cluster'\nnodes = ['h']\nurl = 'redis://h'",
+            "redis.url: has no place beside this mode",
+        ),
+        ("[redis]\nurl = 'redis://h'\nprefix = 'a{b}'", "redis.prefix: is no prefix of keys"),
+        ("[redis]\nurl = 'redis://h'\ntimeout = '1ms'", "redis.timeout: 1ms is out of range"),
+        ("[redis]\nurl = 'redis://h'\nuser = 'u'", "redis.user: has no password"),
+        ("[nonces]\nstore = 'redis'", "nonces.store: \"redis\" needs one; write redis.url"),
+        ("[nonces]\nstore = 'disk'", "nonces.store: \"disk\" is not known here"),
+    ] {
+        let errors = load(&with(lines)).unwrap_err().to_string();
+        assert!(errors.contains(expected), "{lines}\n{errors}");
+        assert!(!errors.contains("p@h"), "{errors}");
+    }
+}

@@ -4,6 +4,7 @@
 //! wrong is said before the first request. [`App::run`] starts a thread a worker and the chores, and ends them in
 //! order: readiness first, then the listeners, then requests under way, then the journal.
 
+mod announce;
 mod app;
 mod chores;
 mod configured;
@@ -24,10 +25,12 @@ mod shared;
 mod watch;
 mod wire;
 
+pub use announce::AnnounceError;
 pub use app::App;
 pub use error::{BuildError, ReloadError};
 pub use follow::FileWatch;
 pub use handshake::integration_service;
 pub use operator::Operator;
 pub use reload::Reloader;
+pub use shared::RedisStatus;
 pub(crate) use wire::Files;

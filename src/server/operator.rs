@@ -3,7 +3,10 @@
 //! Built from the same configuration as a gate, on the same store. No listener is bound and no nonce journal is locked;
 //! gates learn of what is done here from the store, within [`Operator::noticed_within`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use super::{
     app::App,
@@ -12,6 +15,7 @@ use super::{
     handshake,
     jobs::open_audit,
     opened::Opened,
+    shared,
     wire::{self, Files},
 };
 use crate::{
@@ -23,7 +27,10 @@ use crate::{
         audit::Audit, configured::ConfiguredIntegrations, foundation::Foundation,
         integration::IntegrationService, operator_token::OperatorTokens, users::Users,
     },
-    store::sql::SqlStore,
+    store::{
+        invalidations::Board,
+        sql::{ChangeMark, SqlStore},
+    },
 };
 
 /// What an operator works with.
@@ -43,7 +50,11 @@ pub struct Operator {
     pub noticed_within: Duration,
     declared: config::Integrations,
     audit: Audit,
-    store: SqlStore,
+    pub(super) store: SqlStore,
+    /// Where running replicas are told, if they can be.
+    pub(super) board: Option<Board>,
+    /// Up to where they were told.
+    pub(super) seen: Mutex<ChangeMark>,
 }
 
 impl App {
@@ -56,6 +67,8 @@ impl App {
         let Opened { store, judge, .. } = Opened::open(config, &tree).await?;
         let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
         let audit = open_audit(config, &clock, &metrics)?;
+        let board = shared::link(config, &metrics)?.map(Board::new);
+        let seen = Mutex::new(store.change_mark().await?);
         let foundation = Foundation {
             store: store.clone(),
             encryptor: judge.encryptor.clone(),
@@ -77,6 +90,8 @@ impl App {
             declared: config.integrations.clone(),
             audit,
             store,
+            board,
+            seen,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, sync::watch};
 
-use super::{error::BuildError, replicas::Replica};
+use super::{app::App, error::BuildError, replicas::Replica};
 use crate::{
     auth::crypt_keys::CryptKeys,
     clock::Clock,
@@ -13,7 +13,7 @@ use crate::{
     proxy::engine::Shared,
     store::{
         invalidations::{Announcer, Board},
-        redis::{Link, LinkHome, LinkSettings},
+        redis::{Link, LinkError, LinkHome, LinkScript, LinkSettings},
         shared_nonces::{SharedNonceSettings, SharedNonces},
     },
 };
@@ -23,6 +23,14 @@ const REDIS_PORT: u16 = 6379;
 
 /// The port of a sentinel whose node is written without one.
 const SENTINEL_PORT: u16 = 26379;
+
+/// How long Redis may take to be connected, where somebody waits to hear.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What an operator should know of a server; in a cluster, of one of them.
+const STATUS: &str = r"
+local function of(section, name) return string.match(redis.call('INFO', section), name .. ':([^\r\n]*)') or '' end
+return {of('server', 'redis_version'), of('replication', 'role'), of('memory', 'maxmemory'), of('memory', 'maxmemory_policy')}";
 
 /// The link, kept on the current runtime; Redis may be away.
 pub(super) fn link(config: &Config, metrics: &Metrics) -> Result<Option<Link>, BuildError> {
@@ -55,6 +63,37 @@ pub(super) fn replica(
     rules.borrow().facts.cache().announce_to(announcer);
     let started = clock.now().seconds();
     Replica::new(Board::new(link), (started, poll), metrics.redis.clone(), announced)
+}
+
+/// What a Redis says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisStatus {
+    /// `single`, `sentinel` or `cluster`.
+    pub mode: &'static str,
+    /// Replicas that are alive, or why it cannot be asked.
+    pub live: Result<usize, LinkError>,
+    /// What `INFO` says: the version, and what happens when memory runs out.
+    pub says: Vec<(&'static str, String)>,
+}
+
+impl App {
+    /// Asks the configured Redis, if there is one. It is asked once and may be away: a gate starts without it.
+    ///
+    /// # Errors
+    /// Where its settings make no address.
+    pub async fn redis_status(config: &Config) -> Result<Option<RedisStatus>, BuildError> {
+        let Some(redis) = &config.redis else { return Ok(None) };
+        let Some(link) = link(config, &Metrics::new())? else { return Ok(None) };
+        link.connected_within(PATIENCE).await;
+        let board = Board::new(link.clone());
+        let live = board.replicas().await.map(|replicas| replicas.live.len());
+        let key = link.tagged("changes", "state");
+        let says: Result<Vec<String>, LinkError> =
+            link.script(&LinkScript::new(STATUS), &[key.as_bytes()], &[]).await;
+        let names = ["redis_version", "role", "maxmemory", "maxmemory-policy"];
+        let says = names.into_iter().zip(says.unwrap_or_default()).collect();
+        Ok(Some(RedisStatus { mode: redis.home.mode(), live, says }))
+    }
 }
 
 fn settings(redis: &config::Redis) -> LinkSettings {

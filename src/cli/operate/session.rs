@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use super::super::{ConfigArgs, Failure, load, printable, runtime, say, serve::start_log, with_causes};
 use crate::{
     auth::rejection::{Message, Parameters},
-    server::{App, Operator},
+    server::{AnnounceError, App, Operator},
     service::{Origin, ServiceError},
 };
 
@@ -20,9 +20,22 @@ pub(super) fn operate<T>(
     runtime()?.block_on(async {
         let operator = App::operator(&config).await.map_err(Failure::config)?;
         let outcome = work(&operator, &origin).await;
+        // Also where it failed half-way: what was done is done.
+        tell(&operator).await;
         operator.close().await;
         outcome
     })
+}
+
+/// Tells running replicas, where they can be told; they notice by themselves otherwise.
+async fn tell(operator: &Operator) {
+    match operator.announce().await {
+        Ok(_) | Err(AnnounceError::NotShared) => {}
+        Err(error) => {
+            let within = duration(operator.noticed_within);
+            tracing::warn!(error = %error, within, "running gates are not told; they notice by themselves");
+        }
+    }
 }
 
 /// Says when what was done is in force everywhere.

@@ -1,12 +1,12 @@
 //! `portcullis token`: the tokens of customers, admins and integrations.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    super::{ConfigArgs, Failure, say},
+    super::{ConfigArgs, Failure, printable, say},
     ask,
     integration::find_integration,
     people::{self, PersonArgs, called},
@@ -69,6 +69,16 @@ pub(in crate::cli) struct RevokeArgs {
     /// One token, read from standard input
     #[arg(long)]
     token_stdin: bool,
+    /// Wait until every live replica refuses it; needs [redis]
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10s",
+        value_parser = humantime::parse_duration
+    )]
+    wait: Option<Duration>,
 }
 
 /// A customer, an admin or an integration.
@@ -100,7 +110,7 @@ pub(in crate::cli) fn token(command: &TokenCommand) -> Result<(), Failure> {
         }
         TokenCommand::List(args) => operate(&args.config, async |operator, _| list(args, operator).await),
         TokenCommand::Revoke(args) if args.token_stdin => {
-            operate(&args.config, async |operator, origin| revoke_one(operator, origin).await)
+            operate(&args.config, async |operator, origin| revoke_one(args.wait, operator, origin).await)
         }
         TokenCommand::Revoke(args) => {
             operate(&args.config, async |operator, origin| revoke_all(args, operator, origin).await)
@@ -154,6 +164,7 @@ async fn list(args: &ListArgs, operator: &Operator) -> Result<(), Failure> {
 }
 
 async fn revoke_all(args: &RevokeArgs, operator: &Operator, origin: &Origin) -> Result<(), Failure> {
+    check_wait(args.wait, operator)?;
     match args.owner.find(operator).await? {
         Owner::Person(user) => {
             operator.tokens.revoke_user(user.user_type, user.id, origin).await.map_err(refusal)?;
@@ -167,10 +178,42 @@ async fn revoke_all(args: &RevokeArgs, operator: &Operator, origin: &Origin) -> 
             say(&format!("integration {}: {done}; {next}", quoted(&name)))?;
         }
     }
-    say_noticed(operator)
+    say_in_force(args.wait, operator).await
 }
 
-async fn revoke_one(operator: &Operator, origin: &Origin) -> Result<(), Failure> {
+/// Without a register of replicas nobody can say whom to wait for, or when they are done.
+fn check_wait(wait: Option<Duration>, operator: &Operator) -> Result<(), Failure> {
+    if wait.is_none() || operator.is_shared() {
+        return Ok(());
+    }
+    let within = duration(operator.noticed_within);
+    Err(Failure::runtime(format!(
+        "--wait needs [redis], where running gates say what they have obeyed; nothing was revoked. Without --wait, gates \
+         that reach the store notice within {within}"
+    )))
+}
+
+/// Says when the revocation is in force, or waits until it is.
+async fn say_in_force(wait: Option<Duration>, operator: &Operator) -> Result<(), Failure> {
+    let Some(patience) = wait else { return say_noticed(operator) };
+    let began = Instant::now();
+    let unknown =
+        |error| Failure::runtime(format!("revoked, but nobody can say whether every gate knows: {error}"));
+    let mark = operator.announce().await.map_err(unknown)?;
+    let behind = operator.wait_for_replicas(mark, patience).await.map_err(unknown)?;
+    if behind.is_empty() {
+        return say(&format!("every live replica obeys, after {} ms", began.elapsed().as_millis()));
+    }
+    let behind: Vec<_> = behind.iter().map(|id| printable(id)).collect();
+    Err(Failure::runtime(format!(
+        "revoked, but after {} these replicas had not said that they obey: {}",
+        duration(patience),
+        behind.join(", ")
+    )))
+}
+
+async fn revoke_one(wait: Option<Duration>, operator: &Operator, origin: &Origin) -> Result<(), Failure> {
+    check_wait(wait, operator)?;
     let token = ask::secret("Token")?;
     match operator.tokens.revoke_token(&token, origin).await.map_err(refusal)? {
         Revocation::Done { user_type, id } => {
@@ -180,7 +223,7 @@ async fn revoke_one(operator: &Operator, origin: &Origin) -> Result<(), Failure>
                 (Some(_) | None, _) => String::new(),
             };
             say(&format!("the token {whose}is deleted"))?;
-            say_noticed(operator)
+            say_in_force(wait, operator).await
         }
         Revocation::Jwt(user_type, id) => {
             let kind = user_type.as_str();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{
     Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisResult, TlsCertificates, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection, PubSub},
+    aio::{MultiplexedConnection, PubSub},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
 };
@@ -134,7 +134,7 @@ impl Route {
 /// Connects, and makes sure that it is a master: anything else takes no writes.
 async fn to_master(client: &Client) -> Result<Wire, LinkError> {
     let mut connection = connection(client).await?;
-    let role = connection.req_packed_command(&redis::cmd("ROLE")).await?;
+    let role = redis::cmd("ROLE").query_async(&mut connection).await?;
     let name = match &role {
         Value::Array(parts) => parts.first().map(String::from_redis_value_ref),
         _ => None,
@@ -158,9 +158,7 @@ async fn ask_sentinel(sentinel: &Client, master: &str) -> Result<(String, u16), 
     let mut connection = connection(sentinel).await?;
     let mut command = redis::cmd("SENTINEL");
     command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let answer = connection.req_packed_command(&command).await?;
-    let address: Option<(String, u16)> =
-        FromRedisValue::from_redis_value(answer).map_err(|_| LinkError::Refused("answer"))?;
+    let address: Option<(String, u16)> = command.query_async(&mut connection).await?;
     address.ok_or(LinkError::Refused("master's name"))
 }
 

@@ -65,8 +65,8 @@ impl From<&RedisError> for LinkError {
         if error.is_timeout() {
             return Self::Timeout;
         }
-        // A script's error has the code in its text where the server wraps it.
         match (error.kind(), error.code()) {
+            (_, Some("ERR")) => wrapped(error.detail().unwrap_or_default()),
             (ErrorKind::Io | ErrorKind::ClusterConnectionNotFound | ErrorKind::Parse, _) => Self::Broken,
             (_, Some("OOM")) => Self::Full,
             (_, Some("READONLY" | "MASTERDOWN" | "LOADING" | "NOREPLICAS" | "MISCONF")) => Self::ReadOnly,
@@ -82,6 +82,17 @@ impl From<&RedisError> for LinkError {
             (ErrorKind::InvalidClientConfig, _) => Self::Settings,
             _ => Self::Refused("command"),
         }
+    }
+}
+
+/// Before Redis 7 an error in a script has its code in the text.
+fn wrapped(text: &str) -> LinkError {
+    if text.contains("OOM command not allowed") {
+        LinkError::Full
+    } else if text.contains("READONLY You can't write") {
+        LinkError::ReadOnly
+    } else {
+        LinkError::Refused("command")
     }
 }
 
@@ -111,6 +122,24 @@ mod tests {
             let ours = LinkError::from(&error);
             assert_eq!(ours, expected, "{code}");
             assert!(!format!("{ours} {ours:?}").contains("secret-key"));
+        }
+    }
+
+    #[test]
+    fn what_an_older_server_says_of_a_script_is_unwrapped() {
+        for (text, expected) in [
+            (
+                "Error running script (call to f_1): @user_script:7: @user_script: 7: -OOM command not allowed when used memory > 'maxmemory'.",
+                LinkError::Full,
+            ),
+            (
+                "Error running script: @user_script:7: -READONLY You can't write against a read only replica.",
+                LinkError::ReadOnly,
+            ),
+            ("Error compiling script", LinkError::Refused("command")),
+        ] {
+            let error = make_extension_error("ERR".to_owned(), Some(text.to_owned()));
+            assert_eq!(LinkError::from(&error), expected, "{text}");
         }
     }
 
