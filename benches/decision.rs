@@ -50,11 +50,17 @@ struct Gate {
 
 impl Gate {
     fn build(folder: &Path, journal: &str) -> Self {
+        Self::limited(folder, journal, "")
+    }
+
+    /// A gate with rate limits.
+    fn limited(folder: &Path, journal: &str, limits: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
         for (name, text) in [("acl.json", callers::TREE), ("webapi_routes.json", callers::ROUTES)] {
             std::fs::write(folder.join(name), text).expect("the folder can be written");
         }
-        let config = Config::from_toml(&configuration(journal), folder).expect("the configuration is valid");
+        let config = Config::from_toml(&format!("{}{limits}", configuration(journal)), folder);
+        let config = config.expect("the configuration is valid");
         let now = Clock::system().now();
         let (app, shared) = runtime.block_on(async {
             let app = App::build(config, Clock::system()).await.expect("the gate is built");
@@ -161,6 +167,24 @@ fn signed_decisions(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A cached caller under no rule, under one by its identity, and under three that never refuse it.
+fn limits(criterion: &mut Criterion) {
+    let rule = |name: &str, by: &str| {
+        format!("[[limits.rule]]\nname = \"{name}\"\nby = \"{by}\"\nrate = \"1000000/s\"\nburst = 1000000\n")
+    };
+    let one = rule("identity", "identity");
+    let three = [rule("address", "address"), rule("context", "context"), one.clone()].concat();
+    let mut group = criterion.benchmark_group("limit");
+    for (name, limits) in [("no rules", ""), ("one rule", one.as_str()), ("three rules", three.as_str())] {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let gate = Gate::limited(folder.path(), "", limits);
+        gate.warm(Caller::Bearer);
+        let head = Caller::Bearer.head(gate.now).parts();
+        group.bench_function(name, |bencher| bencher.iter(|| gate.decide(black_box(&head))));
+    }
+    group.finish();
+}
+
 fn steps(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let gate = Gate::build(folder.path(), "");
@@ -231,5 +255,5 @@ fn forward(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, signed_decisions, steps, forward);
+criterion_group!(benches, decisions, signed_decisions, limits, steps, forward);
 criterion_main!(benches);

@@ -5,11 +5,14 @@
 
 use std::{
     fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::auth::time::UnixTime;
+use crate::auth::{quota::Tick, time::UnixTime};
+
+/// The process's first look at the clock that never steps.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A source of wall-clock time, cheap to clone and to ask.
 #[derive(Clone)]
@@ -40,6 +43,18 @@ impl Clock {
         match &self.0 {
             Source::System => system_time(),
             Source::Given(read) => read(),
+        }
+    }
+
+    /// The current moment for measuring how much time passed: the machine's steady clock, which no correction of the time
+    /// moves, or the given one.
+    #[must_use]
+    pub fn tick(&self) -> Tick {
+        match &self.0 {
+            Source::System => Tick::since_start(START.elapsed()),
+            Source::Given(read) => {
+                Tick::since_start(Duration::from_secs(u64::try_from(read().seconds()).unwrap_or_default()))
+            }
         }
     }
 }

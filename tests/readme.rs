@@ -127,6 +127,13 @@ async fn the_declared_integration_shown_is_accepted() {
 }
 
 #[test]
+fn the_rate_limits_shown_are_accepted() {
+    let text = format!("{}\n{}", block("## Quick start", "toml"), block("## Rate limits", "toml"));
+    let config = Config::from_toml(&text, folder().path()).unwrap();
+    assert_eq!((config.limits.rules.len(), config.limits.classes.len()), (4, 1));
+}
+
+#[test]
 fn the_table_of_settings_names_every_setting_in_order() {
     let folder = folder();
     let known: Vec<_> = smallest(&folder).effective().iter().map(|setting| setting.key).collect();

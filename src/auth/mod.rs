@@ -16,6 +16,7 @@ pub mod jwt;
 pub mod lockout;
 pub mod oauth1;
 pub mod password;
+pub mod quota;
 pub mod rejection;
 pub mod revocation;
 pub mod route;

@@ -31,6 +31,13 @@ pub enum Rejection {
         /// Seconds until it may try again.
         retry_after: u32,
     },
+    /// The caller asks more often than a rate limit allows.
+    RateLimited {
+        /// Seconds until it may ask again.
+        retry_after: u32,
+    },
+    /// The replicas that share a rate limit cannot reach each other, and the limit is set to refuse then.
+    LimitsUnavailable,
     /// Too many passwords are being checked.
     PasswordsBusy {
         /// Seconds after which trying again may help.
@@ -98,10 +105,11 @@ impl Rejection {
             Self::NoRoute => 404,
             Self::BodyStalled => 408,
             Self::BodyTooLarge => 413,
-            Self::TooManyLogins { .. } => 429,
+            Self::TooManyLogins { .. } | Self::RateLimited { .. } => 429,
             Self::StoreUnavailable
             | Self::NonceStoreUnavailable
             | Self::FormBudgetExhausted
+            | Self::LimitsUnavailable
             | Self::AuditUnavailable
             | Self::IssuerMisconfigured
             | Self::PasswordsBusy { .. } => 503,
@@ -121,6 +129,8 @@ impl Rejection {
             Self::NoRoute => "no_route",
             Self::HttpsRequired => "https_required",
             Self::TooManyLogins { .. } => "too_many_logins",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::PasswordsBusy { .. } => "passwords_busy",
             Self::InvalidInput(_) => "invalid_input",
             Self::LoginRefused(_) => "login_refused",
@@ -161,6 +171,8 @@ impl Rejection {
             | Self::NonceStoreUnavailable
             | Self::FormBudgetExhausted
             | Self::TooManyLogins { .. }
+            | Self::RateLimited { .. }
+            | Self::LimitsUnavailable
             | Self::PasswordsBusy { .. } => true,
             Self::Malformed(malformation) => match malformation {
                 Malformation::AmbiguousAuthorization
@@ -186,9 +198,11 @@ impl Rejection {
     #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::StoreUnavailable | Self::FormBudgetExhausted => Some(1),
+            Self::StoreUnavailable | Self::FormBudgetExhausted | Self::LimitsUnavailable => Some(1),
             Self::NonceStoreUnavailable | Self::AuditUnavailable | Self::IssuerMisconfigured => Some(30),
-            Self::TooManyLogins { retry_after } | Self::PasswordsBusy { retry_after } => Some(*retry_after),
+            Self::TooManyLogins { retry_after }
+            | Self::RateLimited { retry_after }
+            | Self::PasswordsBusy { retry_after } => Some(*retry_after),
             Self::Malformed(_)
             | Self::Oauth(_)
             | Self::SessionExpired
@@ -221,6 +235,10 @@ impl Rejection {
             Self::HttpsRequired => Message::plain("Operation allowed only in HTTPS"),
             Self::TooManyLogins { .. } => {
                 Message::plain("Too many sign-in attempts. Please wait and try again later.")
+            }
+            Self::RateLimited { .. } => Message::plain("Too many requests. Please wait and try again later."),
+            Self::LimitsUnavailable => {
+                Message::plain("The request cannot be admitted right now. Please try again later.")
             }
             Self::PasswordsBusy { .. } => {
                 Message::plain("Too many sign-ins are under way. Please try again later.")

@@ -16,6 +16,7 @@ use super::{
     headers::Headers,
     integrations::Integrations,
     jobs::Jobs,
+    limits::Limits,
     listen::Listen,
     log::Log,
     magento::Magento,
@@ -72,6 +73,8 @@ pub struct Config {
     pub forms: Forms,
     /// How tokens are issued.
     pub tokens: Tokens,
+    /// How often who may ask.
+    pub limits: Limits,
     /// How integrations get their tokens.
     pub handshake: Handshake,
     /// What is logged.
@@ -187,6 +190,7 @@ impl Config {
         let headers = Headers::parse(raw.headers, noted);
         let forms = Forms::parse(raw.forms, noted);
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
+        let limits = Limits::parse(raw.limits, redis.as_ref(), noted);
         let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
         let log = Log::parse(raw.log, noted);
         let reload = Reload::parse(raw.reload, noted);
@@ -218,6 +222,7 @@ impl Config {
             headers,
             forms,
             tokens,
+            limits,
             handshake,
             log,
             reload,

@@ -14,6 +14,8 @@ use super::{
     handshake::{BaseUrl, HandshakeIssuer},
     kinds::ByteSize,
     lenient::Lenient,
+    limit_rule::{LimitMode, LimitRule, RouteClass},
+    limits::{LimitHeaders, LimitStore, OnOutage},
     log::LogFormat,
     magento::{AccountShare, SettingsHome},
     nonces::NonceHome,
@@ -53,6 +55,7 @@ pub(super) struct Raw {
     pub(super) forms: RawForms,
     pub(super) tokens: RawTokens,
     pub(super) compat: RawCompat,
+    pub(super) limits: RawLimits,
     pub(super) handshake: RawHandshake,
     pub(super) log: RawLog,
     pub(super) reload: RawReload,
@@ -254,6 +257,22 @@ pub(super) struct RawTokens {
 #[serde(default)]
 pub(super) struct RawCompat {
     pub(super) query_credentials: Lenient<bool>,
+}
+
+/// `[limits]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLimits {
+    pub(super) mode: Lenient<LimitMode>,
+    pub(super) headers: Lenient<LimitHeaders>,
+    pub(super) ipv4_prefix: Lenient<usize>,
+    pub(super) ipv6_prefix: Lenient<usize>,
+    pub(super) max_keys: Lenient<usize>,
+    pub(super) store: Lenient<LimitStore>,
+    pub(super) sync: Lenient<Duration>,
+    pub(super) on_outage: Lenient<OnOutage>,
+    pub(super) class: Lenient<Vec<RouteClass>>,
+    pub(super) rule: Lenient<Vec<LimitRule>>,
 }
 
 /// `[handshake]` as written.

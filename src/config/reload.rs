@@ -29,6 +29,14 @@ const LIVE: &[&str] = &[
     "scope",
     "acl",
     "headers",
+    "limits.mode",
+    "limits.headers",
+    "limits.ipv4_prefix",
+    "limits.ipv6_prefix",
+    "limits.max_keys",
+    "limits.on_outage",
+    "limits.class",
+    "limits.rule",
     "handshake",
 ];
 

@@ -52,6 +52,22 @@ pub struct ReloadLabel {
     pub result: &'static str,
 }
 
+/// The labels of what a rate limit decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitLabel {
+    /// The rule's name, of which the configuration has few.
+    pub rule: String,
+    /// `admitted`, `refused`, `reported` (over the limit and let through), or `outage` (the replicas could not be reached).
+    pub outcome: &'static str,
+}
+
+/// The labels of what replicas tell each other of their rate limits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ExchangeLabel {
+    /// `done` or `failed`.
+    pub result: &'static str,
+}
+
 /// The figures of password hashing.
 #[derive(Debug, Clone)]
 pub struct PasswordMetrics {
@@ -145,6 +161,12 @@ pub struct Metrics {
     pub signatures: Family<ReadingLabel, Counter>,
     /// Verdicts compared with the upstream's, in shadow mode.
     pub shadow: Family<ShadowLabel, Counter>,
+    /// What rate limits decided.
+    pub limits: Family<LimitLabel, Counter>,
+    /// Requests that shared a bucket because a rule's table had no room for their owner.
+    pub limit_overflow: Counter,
+    /// What replicas told each other of their rate limits.
+    pub limit_exchanges: Family<ExchangeLabel, Counter>,
     /// Requests that carried a header only we may set.
     pub spoofed: Counter,
     /// Seconds from a request's head to the decision, store lookups included.
@@ -244,6 +266,9 @@ impl Metrics {
             decisions: Family::default(),
             signatures: Family::default(),
             shadow: Family::default(),
+            limits: Family::default(),
+            limit_overflow: Counter::default(),
+            limit_exchanges: Family::default(),
             spoofed: Counter::default(),
             panics: Counter::default(),
             passwords: PasswordMetrics::new(),
@@ -276,6 +301,7 @@ impl Metrics {
             redis: RedisMetrics::default(),
         };
         metrics.register_decisions();
+        metrics.register_limits();
         metrics.register_state();
         metrics.passwords.register(&mut metrics.registry);
         metrics.lookup.register(&mut metrics.registry);
@@ -307,6 +333,15 @@ impl Metrics {
         registry.register("auth_duration_seconds", auth, self.auth_seconds.clone());
         let upstream = "Seconds from the decision to the head of the upstream's answer";
         registry.register("upstream_duration_seconds", upstream, self.upstream_seconds.clone());
+    }
+
+    fn register_limits(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("ratelimit_decisions", "What rate limits decided", self.limits.clone());
+        let overflow = "Requests that shared a bucket because a rule's table was full";
+        registry.register("ratelimit_overflow", overflow, self.limit_overflow.clone());
+        let exchanges = "What replicas told each other of their rate limits";
+        registry.register("ratelimit_exchanges", exchanges, self.limit_exchanges.clone());
     }
 
     fn register_state(&mut self) {

@@ -7,7 +7,7 @@ mod figures;
 mod redis;
 
 pub use figures::{
-    Decision, DeliveryLabel, JobLabel, LookupLabel, LookupMetrics, Metrics, PasswordMetrics, ReadingLabel,
-    RecordLabel, ReloadLabel, RunLabel, Seconds, ShadowLabel,
+    Decision, DeliveryLabel, ExchangeLabel, JobLabel, LimitLabel, LookupLabel, LookupMetrics, Metrics,
+    PasswordMetrics, ReadingLabel, RecordLabel, ReloadLabel, RunLabel, Seconds, ShadowLabel,
 };
 pub use redis::{CommandLabel, RedisMetrics, SharedNonceLabel};

@@ -52,6 +52,12 @@ pub struct Line<'a> {
     /// The reading that verified a signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<&'static str>,
+    /// The rate limit that the request was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<&'a str>,
+    /// What became of it there: `refused`, `reported` or `outage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_outcome: Option<&'static str>,
     /// Reserved headers that were removed.
     #[serde(skip_serializing_if = "is_zero")]
     pub spoofed_headers: usize,

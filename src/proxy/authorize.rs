@@ -49,6 +49,7 @@ pub enum AclMode {
 pub struct Permit {
     fact: Option<Arc<Fact>>,
     role: Option<RoleHeaders>,
+    role_id: Option<u32>,
     resource: HeaderValue,
 }
 
@@ -75,6 +76,12 @@ impl Permit {
     #[must_use]
     pub const fn role(&self) -> Option<&RoleHeaders> {
         self.role.as_ref()
+    }
+
+    /// The caller's role, by `authorization_role.role_id`.
+    #[must_use]
+    pub const fn role_id(&self) -> Option<u32> {
+        self.role_id
     }
 
     /// What the route needs.
@@ -113,9 +120,10 @@ pub(super) fn authorize(
             deny(mode, Rejection::HttpsRequired, "reported_https_required", notes)?;
         }
     }
+    let role_id = role.map(|(role, _)| role.id);
     let role = role.map(|(_, headers)| headers.clone());
     let resource = destination.resource();
-    Ok(Permit { fact: authenticated.into_fact(), role, resource })
+    Ok(Permit { fact: authenticated.into_fact(), role, role_id, resource })
 }
 
 fn deny(

@@ -1,10 +1,13 @@
-//! Limits that hold before a byte of the body is read: how long it is, and how often its sender signs in.
+//! Limits that hold before a byte of the body is read: how long it is, how often its sender asks, and how often it signs in.
+//!
+//! Rate limits by address come first (`screen`), before the caller is known, those of lookups when one is to be made
+//! (`screen_lookup`), all others here. A request that is decided again, with what it lacked, is not charged again.
 //!
 //! This stage also says what an admitted request becomes: an answer of the gate's own, or a request to the upstream, and
 //! what has to be watched on its way there. A client's address is charged once here for every password that its request
 //! has checked; what stands in a GraphQL body is charged as it passes.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -14,16 +17,23 @@ use http::{
 use super::{
     address_limit::{AddressLimit, Charge},
     authorize::Permit,
-    locate::Destination,
+    locate::{Destination, Evaluation},
     mutations::TokenMutations,
     own::{OwnEndpoint, Sensitive},
     peer::{Peer, TrustedProxies},
+    pipeline::{Known, Notes},
+    quotas::{Asked, Caller, QuotaRules, Requested},
     sanitize::Sanitized,
 };
-use crate::auth::{
-    oauth1::Scheme,
-    rejection::{Malformation, Rejection},
-    route::StoreView,
+use crate::{
+    auth::{
+        identity::{UserContext, UserType},
+        oauth1::Scheme,
+        quota::Tick,
+        rejection::{Malformation, Rejection},
+        route::StoreView,
+    },
+    store::grant::Grant,
 };
 
 /// In the names of Magento's SOAP services that check passwords.
@@ -36,6 +46,10 @@ pub struct LimitRules {
     pub max_body: Option<u64>,
     /// How often an address may sign in; `None` for any number of times.
     pub logins: Option<LoginRules>,
+    /// How often who may ask.
+    pub quotas: QuotaRules,
+    /// Whose word about the client's address counts.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// How often an address may sign in, and how it is known.
@@ -43,8 +57,13 @@ pub struct LimitRules {
 pub struct LoginRules {
     /// The limit.
     pub limit: Arc<AddressLimit>,
-    /// Whose word about the client's address counts.
-    pub trusted_proxies: TrustedProxies,
+}
+
+/// A request whose sender's address is within limits; only `screen` makes one.
+#[derive(Debug)]
+pub(super) struct Screened {
+    /// The client and the moment, where any rule wants to know.
+    asked: Option<(IpAddr, Tick)>,
 }
 
 /// A permit whose request is within limits; only `limit` makes one.
@@ -92,24 +111,72 @@ impl Admitted {
     }
 }
 
-/// Refuses a body that announces more bytes than the limit (one that announces nothing is counted on its way), and an
-/// address that signs in too often.
+/// Asks the limits that need not know the caller. A request that comes again with what it lacked was asked already.
 ///
 /// # Errors
-/// [`Rejection::BodyTooLarge`], [`Malformation::Framing`] for a length that is no number, [`Rejection::TooManyLogins`].
+/// [`Rejection::RateLimited`], [`Rejection::LimitsUnavailable`].
+pub(super) fn screen(
+    rules: &LimitRules,
+    (sanitized, destination): (&Sanitized<'_>, &Destination<'_>),
+    peer: &Peer,
+    known: Known<'_>,
+    notes: &mut Notes,
+) -> Result<Screened, Rejection> {
+    let quotas = &rules.quotas;
+    let Some(now) = quotas.tick() else { return Ok(Screened { asked: None }) };
+    let client = peer.client(&sanitized.head.headers, &rules.trusted_proxies);
+    let screened = Screened { asked: Some((client, now)) };
+    if quotas.early.is_empty() {
+        return Ok(screened);
+    }
+    let asked = Asked { client, now, caller: Caller::UNKNOWN, request: requested(sanitized, destination) };
+    if known.is_first() {
+        quotas.charge(&quotas.early, &asked, &mut notes.limits)?;
+    } else {
+        quotas.look(&quotas.early, &asked, &mut notes.limits);
+    }
+    Ok(screened)
+}
+
+/// Asks the limits of lookups: one is about to be made.
+///
+/// # Errors
+/// As [`screen`].
+pub(super) fn screen_lookup(
+    rules: &LimitRules,
+    screened: &Screened,
+    (sanitized, destination): (&Sanitized<'_>, &Destination<'_>),
+    notes: &mut Notes,
+) -> Result<(), Rejection> {
+    let Some((client, now)) = screened.asked else { return Ok(()) };
+    let asked = Asked { client, now, caller: Caller::UNKNOWN, request: requested(sanitized, destination) };
+    rules.quotas.charge(&rules.quotas.lookups, &asked, &mut notes.limits)
+}
+
+/// Refuses a body that announces more bytes than the limit (one that announces nothing is counted on its way), a caller
+/// that asks too often, and an address that signs in too often.
+///
+/// # Errors
+/// [`Rejection::BodyTooLarge`], [`Malformation::Framing`] for a length that is no number, [`Rejection::TooManyLogins`], and
+/// those of [`screen`].
 pub(super) fn limit(
     rules: &LimitRules,
-    permit: Permit,
+    (permit, screened): (Permit, Screened),
     sanitized: Sanitized<'_>,
-    destination: &Destination<'_>,
-    peer: &Peer,
+    (destination, peer): (&Destination<'_>, &Peer),
+    notes: &mut Notes,
 ) -> Result<Admitted, Rejection> {
     let head = sanitized.head;
     check_length(&head.headers, rules.max_body)?;
+    if let Some((client, now)) = screened.asked {
+        let request = requested(&sanitized, destination);
+        let asked = Asked { client, now, caller: Caller::of(&permit), request };
+        rules.quotas.charge(&rules.quotas.late, &asked, &mut notes.limits)?;
+    }
     let sensitive = destination.sensitive();
     let charge = match (&rules.logins, sensitive) {
         (Some(logins), Some(sensitive)) => {
-            let client = peer.client(&head.headers, &logins.trusted_proxies);
+            let client = peer.client(&head.headers, &rules.trusted_proxies);
             let charge = logins.limit.charge(client);
             charge_head(&charge, sensitive, &sanitized)?;
             Some(charge)
@@ -120,6 +187,31 @@ pub(super) fn limit(
     let store = destination.store().filter(|_| matches!(sensitive, Some(Sensitive::Endpoint(_)))).cloned();
     let (own, scheme) = (destination.own(), sanitized.scheme);
     Ok(Admitted { permit, spoofed: sanitized.spoofed, sensitive, own, store, scheme, charge })
+}
+
+impl Caller {
+    /// Nobody is known yet.
+    const UNKNOWN: Self =
+        Self { user_type: UserType::Guest, user_id: None, consumer_id: None, role_id: None };
+
+    fn of(permit: &Permit) -> Self {
+        let context = permit.grant().map_or(&UserContext::Guest, |grant: &Grant| &grant.context);
+        let consumer_id = match context {
+            UserContext::Integration(integration) => Some(integration.consumer_id),
+            UserContext::Guest | UserContext::Customer(_) | UserContext::Admin { .. } => None,
+        };
+        let (user_type, user_id) = (context.user_type(), context.user_id());
+        Self { user_type, user_id, consumer_id, role_id: permit.role_id() }
+    }
+}
+
+fn requested<'a>(sanitized: &Sanitized<'a>, destination: &Destination<'a>) -> Requested<'a> {
+    let template = destination.located().map(|located| located.route.template.as_str());
+    Requested {
+        method: sanitized.head.method.as_str(),
+        path: template.unwrap_or_else(|| sanitized.head.uri.path()),
+        is_anonymous: destination.evaluation() != Evaluation::Required,
+    }
 }
 
 fn check_length(headers: &HeaderMap, max_body: Option<u64>) -> Result<(), Rejection> {

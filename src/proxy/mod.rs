@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod own;
 pub mod peer;
 pub mod pipeline;
+pub mod quotas;
 pub mod replays;
 pub mod reserved;
 mod routes;

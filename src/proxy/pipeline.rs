@@ -12,12 +12,13 @@ use super::{
     authenticate::{AuthenticateRules, Authenticated, Stop, authenticate},
     authorize::{AclMode, AuthorizeRules, authorize},
     inject::inject_unchecked,
-    limit::{LimitRules, limit},
+    limit::{LimitRules, limit, screen, screen_lookup},
     locate::{LocateRules, locate},
     nonce_use::NonceUse,
     outcome::{Forward, Outcome},
     own::OwnEndpoint,
     peer::Peer,
+    quotas::LimitNotes,
     reserved::HeaderNames,
     sanitize::{SanitizeRules, sanitize},
     shadow::ShadowVerdict,
@@ -71,6 +72,13 @@ pub struct Known<'a> {
     pub nonce: Option<&'a (NonceClaim, Recorded)>,
 }
 
+impl Known<'_> {
+    /// Whether the request is asked about for the first time.
+    pub(super) const fn is_first(self) -> bool {
+        self.facts.is_empty() && self.form.is_none() && self.nonce.is_none()
+    }
+}
+
 /// An outcome, or what it takes to reach one.
 #[derive(Debug)]
 pub enum Step {
@@ -118,6 +126,8 @@ pub struct Notes {
     pub shadow: Option<ShadowVerdict>,
     /// The consumer whose nonce was used before, whatever became of the request.
     pub replayed: Option<u32>,
+    /// How near the caller is to a rate limit.
+    pub limits: LimitNotes,
 }
 
 impl Default for Notes {
@@ -134,6 +144,7 @@ impl Default for Notes {
             own: None,
             shadow: None,
             replayed: None,
+            limits: LimitNotes::default(),
         }
     }
 }
@@ -186,10 +197,15 @@ impl Pipeline {
         let destination = locate(&self.locate, &sanitized, reference)?;
         notes.route = destination.template();
         notes.own = destination.own();
-        let authenticated = authenticate(self, &sanitized, &destination, (now, known))?;
+        let screened = screen(&self.limit, (&sanitized, &destination), peer, known, notes)?;
+        let authenticated = authenticate(self, &sanitized, &destination, (now, known));
+        if let Err(Stop::NeedFacts(..)) = &authenticated {
+            screen_lookup(&self.limit, &screened, (&sanitized, &destination), notes)?;
+        }
+        let authenticated = authenticated?;
         note(&authenticated, notes);
         let permit = authorize(&self.authorize, authenticated, &destination, reference, notes)?;
-        let admitted = limit(&self.limit, permit, sanitized, &destination, peer)?;
+        let admitted = limit(&self.limit, (permit, screened), sanitized, (&destination, peer), notes)?;
         Ok(Outcome::of(&self.names, admitted))
     }
 }

@@ -57,6 +57,8 @@ impl ShadowVerdict {
             | Rejection::FormBudgetExhausted
             | Rejection::AuditUnavailable
             | Rejection::IssuerMisconfigured
+            | Rejection::RateLimited { .. }
+            | Rejection::LimitsUnavailable
             | Rejection::PasswordsBusy { .. } => Self::Unknown,
             Rejection::Malformed(_)
             | Rejection::Oauth(_)

@@ -5,9 +5,11 @@
 //! that are not Magento's. `X-Auth-Refused` tells an operator that the gate refused, not the upstream.
 
 mod accept;
+mod limits;
 mod render;
 
 pub use accept::Format;
+pub use limits::{LimitFields, Policy, Standing};
 
 use std::fmt;
 
@@ -133,6 +135,34 @@ mod tests {
         let response = refusal(&Rejection::StoreUnavailable, None, Style::Magento);
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn too_many_requests_are_told_when_to_come_back_in_every_form() {
+        let rejection = Rejection::RateLimited { retry_after: 7 };
+        let xml = HeaderValue::from_static("application/xml");
+        let text = "Too many requests. Please wait and try again later.";
+        for (style, accept, body) in [
+            (Style::Magento, None, format!(r#"{{"message":"{text}"}}"#)),
+            (
+                Style::Magento,
+                Some(&xml),
+                format!("<?xml version=\"1.0\"?>\n<response>\n  <message>{text}</message>\n</response>\n"),
+            ),
+            (
+                Style::Problem,
+                None,
+                format!(r#"{{"type":"about:blank","title":"{text}","status":429,"reason":"rate_limited"}}"#),
+            ),
+        ] {
+            let response = refusal(&rejection, accept, style);
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()[RETRY_AFTER]),
+                (429, &HeaderValue::from(7))
+            );
+            assert_eq!(response.headers()[&REFUSED], "rate_limited");
+            assert_eq!(response.body(), &body);
+        }
     }
 
     #[test]

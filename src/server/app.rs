@@ -16,6 +16,7 @@ use super::{
     configured, endpoints,
     error::BuildError,
     jobs::{examine_audit, open_audit},
+    limits::LimitKeeper,
     listener,
     opened::Opened,
     proof::Proof,
@@ -88,10 +89,12 @@ impl App {
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::new(&store, facts.clone(), &metrics, config.cache.poll);
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
-        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), access_log);
+        let limits = LimitKeeper::new(&config, link.as_ref(), &metrics, &clock);
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits));
         let desks = kept.desks(&config, &facts)?;
         let window = config.oauth.timestamp_window.min(config.oauth.future_window);
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
+        let limits = (limits, config.limits.sync);
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
         let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
@@ -118,6 +121,7 @@ impl App {
             watch,
             proof,
             clock_watch,
+            limits,
         };
         Ok(Self {
             proxy_address,
@@ -228,7 +232,7 @@ fn kept(
     config: &Config,
     clock: &Clock,
     (nonces, metrics, audit): (&Nonces, &Arc<Metrics>, &Audit),
-    access_log: AccessLog,
+    (access_log, limits): (AccessLog, &Arc<LimitKeeper>),
 ) -> Kept {
     Kept {
         nonces: nonces.clone(),
@@ -239,7 +243,8 @@ fn kept(
         metrics: Arc::clone(metrics),
         access_log,
         replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(metrics))),
-        sign_ins: endpoints::address_limit(config),
+        sign_ins: endpoints::address_limit(config, clock),
+        limits: Arc::clone(limits),
         audit: audit.clone(),
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::{proof::Proof, steadiness::ClockWatch, watch::ChangeWatch};
+use super::{limits::LimitKeeper, proof::Proof, steadiness::ClockWatch, watch::ChangeWatch};
 use crate::{
     clock::Clock,
     config,
@@ -38,6 +38,8 @@ pub(super) struct Chores {
     pub(super) watch: ChangeWatch,
     pub(super) proof: Proof,
     pub(super) clock_watch: ClockWatch,
+    /// The rate limits, and how often replicas tell each other of them.
+    pub(super) limits: (Arc<LimitKeeper>, Duration),
 }
 
 impl Chores {
@@ -45,6 +47,8 @@ impl Chores {
     pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.clock_watch.clone().run(drain.clone()));
+        let (limits, every) = &self.limits;
+        tokio::spawn(Arc::clone(limits).share(*every, drain.clone()));
         tokio::spawn(self.clone().work_on_store(drain.clone()));
     }
 

@@ -23,6 +23,7 @@ use crate::{
         limit::{LimitRules, LoginRules},
         own::{Endpoints, OwnAnswer, OwnCall, OwnEndpoint, OwnRequest, OwnRules},
         peer::TrustedProxies,
+        quotas::QuotaRules,
     },
     server::BuildError,
     service::{
@@ -57,17 +58,16 @@ pub(super) fn own(config: &Config) -> OwnRules {
 }
 
 /// How often an address may sign in; `None` where that is not limited.
-pub(super) fn address_limit(config: &Config) -> Option<Arc<AddressLimit>> {
-    config.tokens.address_limit.map(|rate| Arc::new(AddressLimit::new(rate.per_minute, rate.burst)))
+pub(super) fn address_limit(config: &Config, clock: &Clock) -> Option<Arc<AddressLimit>> {
+    let rate = config.tokens.address_limit?;
+    Some(Arc::new(AddressLimit::new(rate.per_minute, rate.burst, clock.clone())))
 }
 
-/// How long bodies may be, and who counts how often an address signs in.
-pub(super) fn limit(config: &Config, sign_ins: Option<&Arc<AddressLimit>>) -> LimitRules {
-    let logins = sign_ins.map(|limit| LoginRules {
-        limit: Arc::clone(limit),
-        trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
-    });
-    LimitRules { max_body: config.listen.max_body, logins }
+/// How long bodies may be, and who counts how often somebody asks and an address signs in.
+pub(super) fn limit(config: &Config, sign_ins: Option<&Arc<AddressLimit>>, quotas: QuotaRules) -> LimitRules {
+    let logins = sign_ins.map(|limit| LoginRules { limit: Arc::clone(limit) });
+    let trusted_proxies = TrustedProxies::new(config.listen.trusted_proxies.clone());
+    LimitRules { max_body: config.listen.max_body, logins, quotas, trusted_proxies }
 }
 
 /// Whoever answers the endpoints, whatever stores and routes there are; cheap to clone.

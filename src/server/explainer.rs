@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     explain::{Explainer, NonceLook},
     metrics::{LookupMetrics, Metrics},
-    proxy::{nonce_use::NonceUse, peer::TrustedProxies, reserved::HeaderNames},
+    proxy::{nonce_use::NonceUse, peer::TrustedProxies, quotas::QuotaRules, reserved::HeaderNames},
     store::nonces::NoncePeek,
 };
 
@@ -31,8 +31,8 @@ impl App {
         let facts = wire::facts(config, store, judge, &LookupMetrics::default())?;
         let (nonces, nonce_use) = nonces(config).await?;
         let refusals = wire::workers(config, &names).replies;
-        // Explaining is no attempt to sign in.
-        let rules = (files.routes, names, endpoints::limit(config, None));
+        // Explaining is no attempt to sign in, and no request that counts.
+        let rules = (files.routes, names, endpoints::limit(config, None, QuotaRules::default()));
         Ok(Explainer {
             pipeline: wire::pipeline(config, rules, &facts, (reference, nonce_use)),
             nonces,

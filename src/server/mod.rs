@@ -14,6 +14,7 @@ mod explainer;
 mod follow;
 mod handshake;
 mod jobs;
+mod limits;
 mod listener;
 mod opened;
 mod operator;

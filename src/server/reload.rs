@@ -13,6 +13,7 @@ use super::{
     endpoints::{self, Desks},
     error::{BuildError, ReloadError},
     handshake,
+    limits::LimitKeeper,
     wire::{self, Files},
 };
 use crate::{
@@ -43,6 +44,8 @@ pub(super) struct Kept {
     pub(super) replays: Arc<ReplayWatch>,
     /// How often each address signed in: counted on over a reload.
     pub(super) sign_ins: Option<Arc<AddressLimit>>,
+    /// How often everybody asked: counted on over a reload, too.
+    pub(super) limits: Arc<LimitKeeper>,
     pub(super) audit: Audit,
 }
 
@@ -64,7 +67,7 @@ impl Kept {
         let running = handshake::Running { facts: &facts, reference: &reference, tree: &tree, clock };
         let integrations = handshake::running_service(config, audit.clone(), &running);
         let handshake = handshake::endpoints(config, &integrations, nonces);
-        let limit = endpoints::limit(config, self.sign_ins.as_ref());
+        let limit = endpoints::limit(config, self.sign_ins.as_ref(), self.limits.rules(config));
         let nonces = nonces.clone();
         let endpoints = desks.endpoints(&reference, handshake);
         let shared = Shared {

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::runtime::Handle;
 
-use super::{endpoints, error::BuildError};
+use super::{endpoints, error::BuildError, limits};
 use crate::{
     auth::{
         acl::AclTree,
@@ -300,6 +300,7 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
         max_body,
         drain_timeout: config.listen.drain_timeout,
         replies: refusals(config, names),
+        limit_fields: limits::fields(config),
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
         upstream: UpstreamSettings {
             address: config.upstream.address.with_port(80),

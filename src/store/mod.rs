@@ -3,8 +3,9 @@
 //! [`rows`] holds the types that every home of the facts answers with; [`sql`] reads them from Magento's tables. `judge`
 //! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
 //! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces
-//! that were used, [`shared_nonces`] those that replicas share, [`redis`] is the way to what replicas share, [`sessions`] reads PHP's sessions. A store that cannot answer says so; it
-//! never guesses. [`invalidations`] tells other replicas of changes.
+//! that were used, [`shared_nonces`] those that replicas share, [`rates`] how often who asked, [`sessions`] reads PHP's sessions.
+//! [`redis`] is the way to what replicas share, [`invalidations`] tells other replicas of changes. A store that cannot answer
+//! says so; it never guesses.
 
 mod breaker;
 pub mod cache;
@@ -22,6 +23,7 @@ pub mod logins;
 mod model;
 pub mod nonces;
 mod primitives;
+pub mod rates;
 pub mod records;
 pub mod redis;
 pub mod reference;

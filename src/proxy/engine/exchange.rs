@@ -54,6 +54,9 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>) -> 
         Ok(response) => response,
         Err(rejection) => refuse(&service, &rejection, accept.as_ref(), &mut report),
     };
+    if let Some(standing) = report.standing() {
+        standing.write(shared.settings.limit_fields, response.headers_mut());
+    }
     response.headers_mut().insert(REQUEST_ID, request_id);
     report.status = response.status();
     response.map(|content| content.into_answer(client, trail, report))

@@ -12,6 +12,7 @@ use crate::{
     clock::rfc3339,
     metrics::{Decision, ReadingLabel, ShadowLabel},
     proxy::{access_log::Line, peer::Peer, pipeline::Notes, replays::Replay, shadow::Agreement},
+    reply::Standing,
 };
 
 /// What nginx calls a client that closed before its answer.
@@ -66,6 +67,11 @@ impl Report {
 
     pub(super) fn verdict(&mut self, notes: Notes) {
         self.notes = notes;
+    }
+
+    /// The rate limit that the caller is nearest to.
+    pub(super) const fn standing(&self) -> Option<&Standing> {
+        self.notes.limits.standing.as_ref()
     }
 
     pub(super) fn decided(&mut self) {
@@ -177,6 +183,8 @@ impl Report {
             credential: self.notes.credential.as_ref().and_then(|value| value.to_str().ok()),
             route: self.notes.route.as_deref(),
             reading: self.notes.reading,
+            limit: self.notes.limits.over.as_ref().map(|(policy, _)| &*policy.name),
+            limit_outcome: self.notes.limits.over.as_ref().map(|(_, over)| over.as_str()),
             spoofed_headers: self.notes.spoofed,
             bytes: self.ended.map_or(0, |ended| ended.bytes),
             is_complete: self.ended.is_some_and(|ended| ended.is_complete),

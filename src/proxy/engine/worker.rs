@@ -58,6 +58,8 @@ pub struct WorkerSettings {
     pub drain_timeout: Duration,
     /// How refusals are written.
     pub replies: reply::Refusals,
+    /// What clients are told of rate limits.
+    pub limit_fields: reply::LimitFields,
     /// Whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,
     /// Where the upstream is.
