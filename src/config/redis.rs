@@ -211,11 +211,7 @@ fn check_login(
     if password.is_some() && info.redis_settings().password().is_some() {
         report.error("redis.password", "stands in redis.url as well; keep one of the two");
     }
-    let is_local = match info.addr() {
-        ConnectionAddr::Tcp(host, _) => is_loopback(host),
-        _ => true,
-    };
-    if !is_local {
+    if matches!(info.addr(), ConnectionAddr::Tcp(host, _) if !is_loopback(host)) {
         let text = "is not encrypted; whoever can write to the connection can forge nonces and answers (use rediss://)";
         report.warn("redis.url", text);
     }
