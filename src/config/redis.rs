@@ -118,8 +118,8 @@ impl Redis {
             nodes: nodes.is_written(),
             master: sentinel_master.is_written(),
         };
-        let mode = report.take("redis.mode", mode, RedisMode::Single);
         let url = secret::take(report, ("redis.url", url), ("redis.url_file", url_file));
+        let mode = report.take("redis.mode", mode, RedisMode::Single);
         let nodes = report.take("redis.nodes", nodes, Vec::new());
         let master = report.take_optional("redis.sentinel_master", sentinel_master);
         let home = home(mode, url, (nodes, master), &written, report);
