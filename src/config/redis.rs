@@ -118,8 +118,8 @@ impl Redis {
             nodes: nodes.is_written(),
             master: sentinel_master.is_written(),
         };
-        let mode = report.take("redis.mode", mode, RedisMode::Single);
         let url = secret::take(report, ("redis.url", url), ("redis.url_file", url_file));
+        let mode = report.take("redis.mode", mode, RedisMode::Single);
         let nodes = report.take("redis.nodes", nodes, Vec::new());
         let master = report.take_optional("redis.sentinel_master", sentinel_master);
         let home = home(mode, url, (nodes, master), &written, report);
@@ -211,11 +211,7 @@ fn check_login(
     if password.is_some() && info.redis_settings().password().is_some() {
         report.error("redis.password", "stands in redis.url as well; keep one of the two");
     }
-    let is_local = match info.addr() {
-        ConnectionAddr::Tcp(host, _) => is_loopback(host),
-        _ => true,
-    };
-    if !is_local {
+    if matches!(info.addr(), ConnectionAddr::Tcp(host, _) if !is_loopback(host)) {
         let text = "is not encrypted; whoever can write to the connection can forge nonces and answers (use rediss://)";
         report.warn("redis.url", text);
     }

@@ -78,10 +78,10 @@ impl NonceUse {
     pub async fn resolve(&self, claim: &NonceClaim, now: UnixTime) -> Recorded {
         match self {
             Self::Share(shared) => shared.record(claim, now).await,
-            Self::PeekShared(shared) => match shared.look(claim, now).await {
-                Recorded::Unanswered => Recorded::Fresh,
-                seen => seen,
-            },
+            Self::PeekShared(shared) => {
+                let seen = shared.look(claim, now).await;
+                if seen == Recorded::Unanswered { Recorded::Fresh } else { seen }
+            }
             // These claim nothing.
             Self::Record(_) | Self::Peek(_) => Recorded::Unanswered,
         }

@@ -85,9 +85,9 @@ impl Route {
         match self {
             Self::Single(client) => Ok(Connected { wire: to_master(client).await?, master: None }),
             Self::Sentinel { settings, .. } => {
-                let (host, port) = self.master().await?;
-                let client = master_client((host.clone(), port), settings)?;
-                Ok(Connected { wire: to_master(&client).await?, master: Some((host, port)) })
+                let master = self.master().await?;
+                let client = master_client(&master, settings)?;
+                Ok(Connected { wire: to_master(&client).await?, master: Some(master) })
             }
             Self::Cluster { cluster, .. } => {
                 let connection = cluster.get_async_connection().await?;
@@ -114,7 +114,7 @@ impl Route {
         match self {
             Self::Single(client) => Ok(client.get_async_pubsub().await?),
             Self::Sentinel { settings, .. } => {
-                Ok(master_client(self.master().await?, settings)?.get_async_pubsub().await?)
+                Ok(master_client(&self.master().await?, settings)?.get_async_pubsub().await?)
             }
             Self::Cluster { nodes, .. } => {
                 let mut last = LinkError::Down;
@@ -134,11 +134,8 @@ impl Route {
 /// Connects, and makes sure that it is a master: anything else takes no writes.
 async fn to_master(client: &Client) -> Result<Wire, LinkError> {
     let mut connection = connection(client).await?;
-    let role = redis::cmd("ROLE").query_async(&mut connection).await?;
-    let name = match &role {
-        Value::Array(parts) => parts.first().map(String::from_redis_value_ref),
-        _ => None,
-    };
+    let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut connection).await?;
+    let name = role.first().map(String::from_redis_value_ref);
     match name {
         Some(Ok(name)) if name == "master" => Ok(Wire::One(connection)),
         Some(Ok(_)) => Err(LinkError::ReadOnly),
@@ -162,9 +159,9 @@ async fn ask_sentinel(sentinel: &Client, master: &str) -> Result<(String, u16), 
     address.ok_or(LinkError::Refused("master's name"))
 }
 
-fn master_client(node: (String, u16), settings: &LinkSettings) -> Result<Client, LinkError> {
+fn master_client(node: &(String, u16), settings: &LinkSettings) -> Result<Client, LinkError> {
     let login = login(settings, RedisConnectionInfo::default());
-    client(info(&node, settings.tls, login)?, settings)
+    client(info(node, settings.tls, login)?, settings)
 }
 
 fn clients(
