@@ -95,6 +95,42 @@ pub struct RunLabel {
     pub result: &'static str,
 }
 
+/// The labels of lookups.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LookupLabel {
+    /// `answered`, `timeout`, `unavailable`, `unusable` (an answer that makes no sense), `not_asked` (the breaker is open) or
+    /// `shed` (too many were under way).
+    pub outcome: &'static str,
+}
+
+/// The figures of looking credentials up.
+#[derive(Debug, Clone, Default)]
+pub struct LookupMetrics {
+    /// Lookups by what came of them.
+    pub outcomes: Family<LookupLabel, Counter>,
+    /// Requests served by a fact that was no longer fresh, because the store could not be asked.
+    pub stale: Counter,
+    /// Lookups under way.
+    pub under_way: Gauge,
+    /// Requests that wait for them.
+    pub waiting: Gauge,
+    /// 0 while the store is asked, 1 while one lookup tries, 2 while it is not asked, 3 until it is proven.
+    pub breaker: Gauge,
+}
+
+impl LookupMetrics {
+    fn register(&self, registry: &mut Registry) {
+        let outcomes = "Lookups by what came of them";
+        registry.register("store_lookup_outcomes", outcomes, self.outcomes.clone());
+        let stale = "Requests served by a stale grant because the store could not be asked";
+        registry.register("cache_stale_served", stale, self.stale.clone());
+        registry.register("store_lookups_under_way", "Lookups under way", self.under_way.clone());
+        registry.register("store_lookups_waiting", "Requests that wait for lookups", self.waiting.clone());
+        let breaker = "0 the store is asked, 1 one lookup tries, 2 not asked, 3 not proven since the start";
+        registry.register("store_breaker_state", breaker, self.breaker.clone());
+    }
+}
+
 /// A gauge of seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
@@ -140,6 +176,8 @@ pub struct Metrics {
     pub log_lines_dropped: Gauge,
     /// Lookups that went to the store.
     pub lookups: Gauge,
+    /// What came of them.
+    pub lookup: LookupMetrics,
     /// Seconds since the last completed look at what changed in the store.
     pub change_age: Seconds,
     /// Seconds between the last two completed looks.
@@ -217,6 +255,7 @@ impl Metrics {
             reloaded_at: Gauge::default(),
             log_lines_dropped: Gauge::default(),
             lookups: Gauge::default(),
+            lookup: LookupMetrics::default(),
             change_age: Seconds::default(),
             change_interval: Seconds::default(),
             changes_seen: Counter::default(),
@@ -232,6 +271,7 @@ impl Metrics {
         metrics.register_decisions();
         metrics.register_state();
         metrics.passwords.register(&mut metrics.registry);
+        metrics.lookup.register(&mut metrics.registry);
         metrics.register_changes();
         metrics.register_audit();
         metrics.register_jobs();

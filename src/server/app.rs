@@ -72,7 +72,7 @@ impl App {
         let nonces = open_nonces(&config, &clock)?;
         let metrics = Arc::new(Metrics::new());
         let audit = open_audit(&config, &clock, &metrics)?;
-        let facts = wire::facts(&config, store.clone(), judge)?;
+        let facts = wire::facts(&config, store.clone(), judge, &metrics.lookup)?;
         let (access_log, log_guard) = access_log(&config)?;
 
         let (listeners, proxy_address) = bind_proxy(&config)?;
@@ -247,6 +247,7 @@ fn measure(
         metrics.nonces.set(gauge(nonces.len() as u64));
         metrics.log_lines_dropped.set(gauge(access_log.dropped()));
         metrics.lookups.set(gauge(facts.lookups()));
+        facts.measure();
         watch.measure();
         audit.measure();
     })

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     config::Config,
     explain::Explainer,
+    metrics::LookupMetrics,
     proxy::{nonce_use::NonceUse, peer::TrustedProxies, reserved::HeaderNames},
     store::nonces::NoncePeek,
 };
@@ -24,7 +25,7 @@ impl App {
         let files = Files::read(config)?;
         let Opened { store, judge, reference } = Opened::open(config, &files.tree).await?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
-        let facts = wire::facts(config, store, judge)?;
+        let facts = wire::facts(config, store, judge, &LookupMetrics::default())?;
         let nonces = NoncePeek::new(wire::nonces(config));
         let refusals = wire::workers(config, &names).replies;
         let nonce_use = NonceUse::Peek(nonces.clone());

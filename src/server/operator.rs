@@ -65,7 +65,7 @@ impl App {
             memory: None,
         };
         let oauth = handshake::oauth_service(config, foundation);
-        let facts = wire::facts(config, store.clone(), judge)?;
+        let facts = wire::facts(config, store.clone(), judge, &metrics.lookup)?;
         let desk = endpoints::desk(config, audit.clone(), &metrics, (&facts, &clock))?;
         Ok(Operator {
             integrations: IntegrationService::new(oauth),

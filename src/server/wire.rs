@@ -18,6 +18,7 @@ use crate::{
         secret::Secret,
     },
     config::{self, Config},
+    metrics::LookupMetrics,
     proxy::{
         authenticate::AuthenticateRules,
         authorize::{AclMode, AuthorizeRules},
@@ -152,10 +153,17 @@ pub(super) fn judge(config: &Config, settings: &Arc<MagentoSettings>) -> Result<
 }
 
 /// What is known of credentials; lookups live on the current runtime.
-pub(super) fn facts(config: &Config, store: SqlStore, judge: Judge) -> Result<Facts, BuildError> {
+pub(super) fn facts(
+    config: &Config,
+    store: SqlStore,
+    judge: Judge,
+    metrics: &LookupMetrics,
+) -> Result<Facts, BuildError> {
     let sources = (store, sessions(config)?);
     let cache = FactCache::new(cache(config));
-    Ok(Facts::new(sources, judge, cache, (lookups(config), Handle::current())))
+    let (timeout, max_concurrent) = (config.store.lookup_timeout, config.store.max_lookups);
+    let lookups = LookupSettings { timeout, max_concurrent, metrics: metrics.clone() };
+    Ok(Facts::new(sources, judge, cache, (lookups, Handle::current())))
 }
 
 /// Derived from the crypt key, so that every replica gives a credential the same fingerprint.
@@ -304,10 +312,6 @@ const fn cache(config: &Config) -> CacheSettings {
         session_ttl: config.sessions.ttl,
         max_stale,
     }
-}
-
-const fn lookups(config: &Config) -> LookupSettings {
-    LookupSettings { timeout: config.store.lookup_timeout, max_concurrent: config.store.max_lookups }
 }
 
 pub(super) fn nonces(config: &Config) -> NonceSettings {

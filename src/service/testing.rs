@@ -27,7 +27,7 @@ use crate::{
     },
     clock::Clock,
     config::WrittenSettings,
-    metrics::Metrics,
+    metrics::{LookupMetrics, Metrics},
     store::{
         cache::{CacheSettings, FactCache},
         facts::{Facts, Lookup, LookupSettings},
@@ -86,7 +86,8 @@ impl Shop {
             session_ttl: minute,
             max_stale: minute,
         });
-        let lookups = LookupSettings { timeout: minute, max_concurrent: 100 };
+        let lookups =
+            LookupSettings { timeout: minute, max_concurrent: 100, metrics: LookupMetrics::default() };
         let facts = Facts::new((store.clone(), None), judge, cache, (lookups, Handle::current()));
         let now = Arc::new(AtomicI64::new(NOW));
         let moved = Arc::clone(&now);

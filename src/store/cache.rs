@@ -13,6 +13,7 @@ use std::{
 use super::{
     generations::{Generation, Generations, Subject},
     grant::{CredentialKey, Fact},
+    primitives::{Machine, Primitives, Shelf as _},
 };
 use crate::auth::identity::UserContext;
 
@@ -55,7 +56,7 @@ impl Epoch {
 
 /// A fact and when it was learnt.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     fact: Arc<Fact>,
     epoch: Epoch,
     fresh_until: Instant,
@@ -75,14 +76,9 @@ pub enum Cached {
     Missing,
 }
 
-/// The facts of one process, shared by all workers.
-#[derive(Debug)]
-pub struct FactCache {
-    settings: CacheSettings,
-    positive: moka::sync::Cache<CredentialKey, Entry>,
-    negative: moka::sync::Cache<CredentialKey, Entry>,
-    generations: Generations,
-}
+/// The facts of one process, shared by all workers; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FactCache(pub(super) Arc<Memory<Machine>>);
 
 impl FactCache {
     /// An empty cache.
@@ -96,13 +92,39 @@ impl FactCache {
             .max_capacity(settings.negative_entries)
             .time_to_live(settings.negative_ttl)
             .build();
-        Self { settings, positive, negative, generations: Generations::default() }
+        Self(Arc::new(Memory { settings, positive, negative, generations: Generations::default() }))
     }
 
-    /// What the judge of this epoch said of a credential.
+    /// Drops every fact about somebody, and every lookup about them that is under way.
+    pub fn invalidate(&self, subject: Subject) {
+        self.0.generations.invalidate(subject);
+    }
+
+    /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.
+    pub fn invalidate_everyone(&self) {
+        self.0.generations.invalidate_everyone();
+    }
+
+    /// Facts kept, approximately: positive and negative.
     #[must_use]
+    pub fn len(&self) -> (u64, u64) {
+        (self.0.positive.entry_count(), self.0.negative.entry_count())
+    }
+}
+
+/// Facts and what ended them, on any primitives.
+#[derive(Debug)]
+pub(super) struct Memory<P: Primitives> {
+    pub(super) settings: CacheSettings,
+    pub(super) positive: P::Shelf,
+    pub(super) negative: P::Shelf,
+    pub(super) generations: Generations<P::Number>,
+}
+
+impl<P: Primitives> Memory<P> {
+    /// What the judge of this epoch said of a credential.
     pub(super) fn get(&self, key: &CredentialKey, epoch: Epoch) -> Cached {
-        if let Some(entry) = self.positive.get(key).filter(|entry| entry.epoch == epoch) {
+        if let Some(entry) = self.positive.find(key).filter(|entry| entry.epoch == epoch) {
             if !self.holds(&entry) {
                 return Cached::Missing;
             }
@@ -113,7 +135,7 @@ impl FactCache {
                 _ => Cached::Missing,
             };
         }
-        match self.negative.get(key) {
+        match self.negative.find(key) {
             Some(entry)
                 if entry.epoch == epoch && self.holds(&entry) && Instant::now() < entry.fresh_until =>
             {
@@ -146,28 +168,12 @@ impl FactCache {
         let fresh_until = Instant::now() + ttl;
         let entry = Entry { fact, fresh_until, usable_until: fresh_until + max_stale, generation, epoch };
         if is_positive {
-            self.positive.insert(key, entry);
+            self.positive.place(key, entry);
         } else {
             // A credential that just died must not be answered by its older, friendlier fact.
-            self.positive.invalidate(&key);
-            self.negative.insert(key, entry);
+            self.positive.clear(&key);
+            self.negative.place(key, entry);
         }
-    }
-
-    /// Drops every fact about somebody, and every lookup about them that is under way.
-    pub fn invalidate(&self, subject: Subject) {
-        self.generations.invalidate(subject);
-    }
-
-    /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.
-    pub fn invalidate_everyone(&self) {
-        self.generations.invalidate_everyone();
-    }
-
-    /// Facts kept, approximately: positive and negative.
-    #[must_use]
-    pub fn len(&self) -> (u64, u64) {
-        (self.positive.entry_count(), self.negative.entry_count())
     }
 
     fn holds(&self, entry: &Entry) -> bool {

@@ -1,8 +1,9 @@
 //! The way from a credential to its fact: the cache first, then one lookup however many wait.
 //!
 //! Hits are answered where they are asked, without waiting. A miss is handed to the store's own runtime, so that a slow
-//! database never stalls a worker; concurrent misses of one credential share one lookup. Lookups are bounded in number
-//! and time. A failed lookup is never cached, and every one that waited for it hears of the failure.
+//! database never stalls a worker; concurrent misses of one credential share one lookup (`loader`). Lookups are bounded in
+//! number and time, and while the store is silent a breaker answers in its place (`guarded`). A failed lookup is never
+//! cached, and every one that waited for it hears of the failure.
 
 use std::{
     sync::{
@@ -12,29 +13,32 @@ use std::{
     time::Duration,
 };
 
-use dashmap::{DashMap, Entry};
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared},
-};
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::runtime::Handle;
 
 use super::{
+    breaker::BreakerState,
     cache::{Cached, Epoch, FactCache, Keeping},
     error::StoreError,
+    flights::FlightBounds,
     grant::{CredentialKey, Fact},
+    guarded::{Guarded, Unanswered},
     judge::Judge,
+    loader::{Found, Loader},
+    primitives::Machine,
     sessions::{Session, Sessions},
     settings::MagentoSettings,
     sql::SqlStore,
 };
-use crate::auth::{identity::UserType, secret::Secret, session::SessionId};
+use crate::{
+    auth::{identity::UserType, secret::Secret, session::SessionId},
+    metrics::LookupMetrics,
+};
 
 /// `oauth_token.token` is 32 characters wide: a longer value cannot be a row, and costs no query.
 pub const OPAQUE_MAX: usize = 32;
 
-/// How often one lookup asks, where what it asks about changes each time.
-const MAX_ASKED: u32 = 3;
+/// Requests that wait for lookups at a time: some ten megabytes of them.
+const MAX_WAITING: usize = 65_536;
 
 /// A credential to look up.
 #[derive(Debug)]
@@ -87,15 +91,26 @@ pub enum LookupFailed {
     Overloaded,
 }
 
-type Flight = Shared<BoxFuture<'static, Result<Arc<Fact>, LookupFailed>>>;
+impl LookupFailed {
+    /// The word for figures and log lines.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Overloaded => "shed",
+        }
+    }
+}
 
-/// Bounds of the lookups.
+/// Bounds of the lookups, and where they are counted.
 #[derive(Debug, Clone)]
 pub struct LookupSettings {
     /// Limit for one lookup.
     pub timeout: Duration,
     /// Lookups under way at once.
     pub max_concurrent: usize,
+    /// What came of them.
+    pub metrics: LookupMetrics,
 }
 
 /// Facts of one process; cheap to clone.
@@ -103,14 +118,13 @@ pub struct LookupSettings {
 pub struct Facts(Arc<Inner>);
 
 struct Inner {
-    cache: Arc<FactCache>,
-    epoch: Epoch,
+    loader: Arc<Loader<Machine>>,
+    cache: FactCache,
+    guarded: Arc<Guarded>,
     store: SqlStore,
     sessions: Option<Arc<Sessions>>,
     judge: Judge,
     settings: LookupSettings,
-    permits: Semaphore,
-    flights: DashMap<CredentialKey, Flight>,
     lookups: Arc<AtomicU64>,
     runtime: Handle,
 }
@@ -131,16 +145,15 @@ impl Facts {
         lookups: (LookupSettings, Handle),
     ) -> Self {
         let (settings, runtime) = lookups;
-        let permits = Semaphore::new(settings.max_concurrent);
+        let loader = Loader::new(Arc::clone(&cache.0), Epoch::default(), settings.bounds());
         Self(Arc::new(Inner {
-            cache: Arc::new(cache),
-            epoch: Epoch::default(),
+            loader: Arc::new(loader),
+            cache,
+            guarded: Arc::new(Guarded::new(settings.timeout, settings.metrics.clone())),
             store,
             sessions: sessions.map(Arc::new),
             judge,
             settings,
-            permits,
-            flights: DashMap::new(),
             lookups: Arc::default(),
             runtime,
         }))
@@ -150,25 +163,61 @@ impl Facts {
     /// the former judge said, or is about to say, is not believed.
     #[must_use]
     pub fn judged_anew(&self, judge: Judge) -> Self {
-        let Inner { cache, epoch, store, sessions, settings, runtime, lookups, .. } = &*self.0;
+        let Inner { loader, cache, guarded, store, sessions, settings, runtime, lookups, .. } = &*self.0;
         Self(Arc::new(Inner {
-            cache: Arc::clone(cache),
-            epoch: epoch.next(),
+            loader: Arc::new(loader.next(settings.bounds())),
+            cache: cache.clone(),
+            guarded: Arc::clone(guarded),
             lookups: Arc::clone(lookups),
             store: store.clone(),
             sessions: sessions.clone(),
             judge,
             settings: settings.clone(),
-            permits: Semaphore::new(settings.max_concurrent),
-            flights: DashMap::new(),
             runtime: runtime.clone(),
         }))
+    }
+
+    /// Asks the store nothing until [`Facts::trust`]: nobody has seen yet that it is the right one.
+    pub fn distrust(&self) {
+        self.0.guarded.distrust();
+    }
+
+    /// The store has been proven.
+    pub fn trust(&self) {
+        self.0.guarded.trust();
+    }
+
+    /// Whether the store has been proven.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.breaker() != BreakerState::Unproven
+    }
+
+    /// Whether the store is being asked.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        self.0.guarded.state()
+    }
+
+    /// Brings the gauges up to date before they are shown.
+    pub fn measure(&self) {
+        let metrics = self.0.guarded.metrics();
+        let (flights, waiting) = self.0.loader.under_way();
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        metrics.under_way.set(gauge(flights));
+        metrics.waiting.set(gauge(waiting));
+        metrics.breaker.set(match self.breaker() {
+            BreakerState::Closed => 0,
+            BreakerState::Probing => 1,
+            BreakerState::Open => 2,
+            BreakerState::Unproven => 3,
+        });
     }
 
     /// What is known without asking anybody.
     #[must_use]
     pub fn cached(&self, key: &CredentialKey) -> Cached {
-        self.0.cache.get(key, self.0.epoch)
+        self.0.loader.cached(key)
     }
 
     /// The cache, for invalidation and for its figures.
@@ -201,101 +250,95 @@ impl Facts {
         &self.0.judge
     }
 
-    /// Finds the fact about a credential: one store query however many ask.
+    /// Finds the fact about a credential: one store query however many ask at once.
     ///
     /// # Errors
     /// When the store cannot be asked and no proven fact may stand in for its answer.
     pub async fn resolve(&self, key: CredentialKey, lookup: Lookup) -> Result<Arc<Fact>, LookupFailed> {
-        if let Cached::Fresh(fact) = self.0.cache.get(&key, self.0.epoch) {
-            return Ok(fact);
-        }
-        let answer = self.flight(key, lookup).await;
-        // Only now: what was proven when the lookup began may have been revoked since.
-        match (answer, self.0.cache.get(&key, self.0.epoch)) {
-            (Err(_), Cached::Fresh(proven) | Cached::Stale(proven)) => Ok(proven),
-            (answer, _) => answer,
-        }
-    }
-
-    fn flight(&self, key: CredentialKey, lookup: Lookup) -> Flight {
-        match self.0.flights.entry(key) {
-            Entry::Occupied(under_way) => under_way.get().clone(),
-            Entry::Vacant(vacant) => {
-                let inner = Arc::clone(&self.0);
-                let task = self.0.runtime.spawn(async move { inner.look_up(key, lookup).await });
-                let flight: Flight =
-                    async move { task.await.unwrap_or(Err(LookupFailed::Unavailable)) }.boxed().shared();
-                vacant.insert(flight.clone());
-                flight
+        let inner = &self.0;
+        let found = inner.loader.resolve(key, |flight| {
+            let asking = Arc::clone(inner);
+            let lookup = Arc::new(lookup);
+            inner.runtime.spawn(flight.lead(lookup.keeping(), move || {
+                let (asking, lookup) = (Arc::clone(&asking), Arc::clone(&lookup));
+                async move { asking.ask_in_time(&lookup).await }
+            }));
+        });
+        match found.await {
+            Ok(Found::Proven(fact)) => Ok(fact),
+            Ok(Found::Stale(fact)) => {
+                inner.settings.metrics.stale.inc();
+                Ok(fact)
+            }
+            Err(failed) => {
+                if failed == LookupFailed::Overloaded {
+                    inner.guarded.count(failed.word());
+                    inner.guarded.tell(failed, &failed);
+                }
+                Err(failed)
             }
         }
     }
 }
 
+impl LookupSettings {
+    const fn bounds(&self) -> FlightBounds {
+        FlightBounds { flights: self.max_concurrent, waiting: MAX_WAITING }
+    }
+}
+
 impl Inner {
-    async fn look_up(&self, key: CredentialKey, lookup: Lookup) -> Result<Arc<Fact>, LookupFailed> {
-        // Ends the flight also when this task panics: later misses must not wait for it.
-        let _landing = Landing { inner: self, key };
-        let Ok(_permit) = self.permits.try_acquire() else {
-            return Err(LookupFailed::Overloaded);
-        };
-        let mut asked = 0;
-        loop {
-            asked += 1;
-            self.lookups.fetch_add(1, Ordering::Relaxed);
-            let generation = self.cache.generation();
-            let fact = Arc::new(self.ask_in_time(&lookup).await?);
-            // Whoever joined after a revocation must not be let in by what was read before it.
-            if self.cache.believes(&fact, generation) {
-                self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation, self.epoch));
-                return Ok(fact);
-            }
-            if asked == MAX_ASKED {
-                return Err(LookupFailed::Unavailable);
-            }
-        }
-    }
-
+    /// Counts what came of it; whoever waits learns no more than that there is no answer.
     async fn ask_in_time(&self, lookup: &Lookup) -> Result<Fact, LookupFailed> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let Ok(answer) = tokio::time::timeout(self.settings.timeout, self.ask(lookup)).await else {
-            tracing::warn!(timeout_ms = self.settings.timeout.as_millis(), "store lookup timed out");
-            return Err(LookupFailed::Timeout);
+            let failed = LookupFailed::Timeout;
+            self.guarded.count(failed.word());
+            self.guarded.tell(failed, &failed);
+            return Err(failed);
         };
-        answer.map_err(|error| {
-            tracing::warn!(error = %error, "store lookup failed");
-            LookupFailed::Unavailable
-        })
+        let outcome = match &answer {
+            Ok(_) => "answered",
+            Err(Unanswered::NotAsked) => "not_asked",
+            Err(Unanswered::Store(error)) => {
+                self.guarded.tell(LookupFailed::Unavailable, error);
+                if error.is_unavailable() { "unavailable" } else { "unusable" }
+            }
+        };
+        self.guarded.count(outcome);
+        answer.map_err(|_told| LookupFailed::Unavailable)
     }
 
-    async fn ask(&self, lookup: &Lookup) -> Result<Fact, StoreError> {
+    async fn ask(&self, lookup: &Lookup) -> Result<Fact, Unanswered> {
         match lookup {
             Lookup::Bearer(token) => self.ask_bearer(token.expose()).await,
             Lookup::Oauth { consumer_key, token } => {
-                let rows = self.store.oauth(consumer_key, token.expose()).await?;
+                let rows = self.guarded.ask(self.store.oauth(consumer_key, token.expose())).await?;
                 Ok(Fact::Oauth(self.judge.oauth(consumer_key, token.expose(), &rows)))
             }
             Lookup::Session(query) => self.ask_session(query).await,
         }
     }
 
-    async fn ask_session(&self, query: &SessionQuery) -> Result<Fact, StoreError> {
+    async fn ask_session(&self, query: &SessionQuery) -> Result<Fact, Unanswered> {
         let Some(sessions) = &self.sessions else { return Ok(Fact::Refused("sessions_off")) };
         let namespace = match &query.of {
             SessionOwner::Customer { namespace } => namespace.as_str(),
             SessionOwner::Admin => "",
         };
-        let content = match sessions.read(&query.id, namespace).await? {
+        let content = match sessions.read(&query.id, namespace).await.map_err(StoreError::from)? {
             Session::Content(content) => content,
             Session::Unknown => return Ok(Fact::Refused("session_unknown")),
             Session::Unusable(reason) => return Ok(Fact::Refused(reason)),
         };
         match (&query.of, content.customer_id, content.admin) {
             (SessionOwner::Customer { .. }, Some(id), _) => {
-                let row = self.store.session_customer(id, content.visitor_id).await?;
+                let row = self.guarded.ask(self.store.session_customer(id, content.visitor_id)).await?;
                 Ok(self.judge.session_customer(&query.id, &content, row.as_ref()))
             }
             (SessionOwner::Admin, _, Some(login)) => {
-                let row = self.store.session_admin(login.user_id, login.session_row).await?;
+                let row =
+                    self.guarded.ask(self.store.session_admin(login.user_id, login.session_row)).await?;
                 Ok(self.judge.session_admin(&query.id, &content, row.as_ref()))
             }
             (SessionOwner::Customer { .. } | SessionOwner::Admin, _, _) => {
@@ -305,9 +348,9 @@ impl Inner {
     }
 
     /// The opaque reader first, the JWT reader second (MAGENTO_FACTS 10).
-    async fn ask_bearer(&self, token: &[u8]) -> Result<Fact, StoreError> {
+    async fn ask_bearer(&self, token: &[u8]) -> Result<Fact, Unanswered> {
         if token.len() <= OPAQUE_MAX {
-            if let Some(row) = self.store.token(token).await? {
+            if let Some(row) = self.guarded.ask(self.store.token(token)).await? {
                 return Ok(self.judge.opaque(token, &row));
             }
             return Ok(Fact::Refused("token_unknown"));
@@ -317,7 +360,9 @@ impl Inner {
             Err(reason) => return Ok(Fact::Refused(reason)),
         };
         let user = match claims.user_type {
-            UserType::Admin | UserType::Customer => self.store.user(claims.user_type, claims.user_id).await?,
+            UserType::Admin | UserType::Customer => {
+                self.guarded.ask(self.store.user(claims.user_type, claims.user_id)).await?
+            }
             UserType::Integration | UserType::Guest => None,
         };
         Ok(self.judge.jwt(token, &claims, user.as_ref()))
@@ -330,16 +375,5 @@ impl Lookup {
             Self::Bearer(_) | Self::Oauth { .. } => Keeping::Credential,
             Self::Session(_) => Keeping::Session,
         }
-    }
-}
-
-struct Landing<'a> {
-    inner: &'a Inner,
-    key: CredentialKey,
-}
-
-impl Drop for Landing<'_> {
-    fn drop(&mut self) {
-        self.inner.flights.remove(&self.key);
     }
 }

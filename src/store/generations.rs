@@ -5,7 +5,9 @@
 //! lookup began; it is dead once any of its slots has a later one. So a lookup that began before a revocation can never
 //! bring the revoked credential back, and two subjects that share a slot cost each other a lookup, never a wrong answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+
+use super::primitives::Number;
 
 const SLOTS: usize = 4096;
 
@@ -26,58 +28,64 @@ pub(super) struct Generation(u64);
 
 /// The table of invalidations of one process.
 #[derive(Debug)]
-pub(super) struct Generations {
-    current: AtomicU64,
-    everyone: AtomicU64,
-    slots: Box<[AtomicU64]>,
+pub(super) struct Generations<N = AtomicU64> {
+    current: N,
+    everyone: N,
+    slots: Box<[N]>,
 }
 
-impl Default for Generations {
+impl<N: Number> Default for Generations<N> {
     fn default() -> Self {
-        let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { current: AtomicU64::new(0), everyone: AtomicU64::new(0), slots }
+        Self::with_slots(SLOTS)
     }
 }
 
-impl Generations {
+impl<N: Number> Generations<N> {
+    /// A table of so many slots; the fewer, the more subjects cost each other a lookup.
+    pub(super) fn with_slots(count: usize) -> Self {
+        let slots = (0..count).map(|_| N::zero()).collect();
+        Self { current: N::zero(), everyone: N::zero(), slots }
+    }
+
     /// The current number; ask before a lookup begins.
     pub(super) fn current(&self) -> Generation {
-        Generation(self.current.load(Ordering::Acquire))
+        Generation(self.current.read())
     }
 
     /// Kills every fact about `subject` whose lookup began before this call.
     pub(super) fn invalidate(&self, subject: Subject) {
-        let next = self.current.fetch_add(1, Ordering::AcqRel) + 1;
-        if let Some(slot) = self.slots.get(Self::slot(subject)) {
-            slot.fetch_max(next, Ordering::AcqRel);
+        let next = self.current.next();
+        if let Some(slot) = self.slot(subject) {
+            slot.raise(next);
         }
     }
 
     /// Kills every fact whose lookup began before this call.
     pub(super) fn invalidate_everyone(&self) {
-        let next = self.current.fetch_add(1, Ordering::AcqRel) + 1;
-        self.everyone.fetch_max(next, Ordering::AcqRel);
+        let next = self.current.next();
+        self.everyone.raise(next);
     }
 
     /// Whether facts about anybody, looked up at `generation`, still hold.
     pub(super) fn holds_for_everyone(&self, generation: Generation) -> bool {
-        self.everyone.load(Ordering::Acquire) <= generation.0
+        self.everyone.read() <= generation.0
     }
 
     /// Whether a fact about `subject`, looked up at `generation`, still holds.
     pub(super) fn holds(&self, subject: Subject, generation: Generation) -> bool {
-        self.slots.get(Self::slot(subject)).is_some_and(|slot| slot.load(Ordering::Acquire) <= generation.0)
+        self.slot(subject).is_some_and(|slot| slot.read() <= generation.0)
     }
 
-    const fn slot(subject: Subject) -> usize {
+    fn slot(&self, subject: Subject) -> Option<&N> {
         // Fibonacci hashing spreads consecutive ids; the kind moves them apart.
         let (kind, id) = match subject {
             Subject::Admin(id) => (1_u64, id),
             Subject::Customer(id) => (2, id),
             Subject::Consumer(id) => (3, id),
         };
-        let mixed = (kind << 32 | id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 52) as usize
+        let mixed = (kind << 32 | u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let count = self.slots.len().max(1);
+        self.slots.get((mixed >> 52) as usize % count)
     }
 }
 
@@ -87,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_lookup_that_began_before_a_revocation_is_dead() {
-        let generations = Generations::default();
+        let generations: Generations = Generations::default();
         let before = generations.current();
         generations.invalidate(Subject::Customer(7));
         assert!(!generations.holds(Subject::Customer(7), before));
@@ -96,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_concerns_everyone_kills_every_fact() {
-        let generations = Generations::default();
+        let generations: Generations = Generations::default();
         let before = generations.current();
         assert!(generations.holds_for_everyone(before));
         generations.invalidate_everyone();
@@ -106,7 +114,7 @@ mod tests {
 
     #[test]
     fn other_subjects_live_on() {
-        let generations = Generations::default();
+        let generations: Generations = Generations::default();
         let before = generations.current();
         generations.invalidate(Subject::Customer(7));
         assert!(generations.holds(Subject::Customer(8), before));

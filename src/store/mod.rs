@@ -6,14 +6,21 @@
 //! that were used, [`sessions`] reads PHP's sessions. A store that cannot answer says so; it
 //! never guesses.
 
+mod breaker;
 pub mod cache;
 mod error;
 pub mod facts;
+mod flights;
 mod generations;
 pub mod grant;
+mod guarded;
 pub mod judge;
+mod loader;
 pub mod logins;
+#[cfg(test)]
+mod model;
 pub mod nonces;
+mod primitives;
 pub mod records;
 pub mod reference;
 pub mod rows;
@@ -21,5 +28,6 @@ pub mod sessions;
 pub mod settings;
 pub mod sql;
 
+pub use breaker::BreakerState;
 pub use error::{SchemaError, StoreError};
 pub use generations::Subject;
