@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses another part")]
 
+pub(crate) mod fault_proxy;
 pub(crate) mod fixture;
 pub(crate) mod gate;
 pub(crate) mod party;
