@@ -174,6 +174,8 @@ pub struct Metrics {
     pub reloaded_at: Gauge,
     /// Access log lines dropped because the log could not keep up.
     pub log_lines_dropped: Gauge,
+    /// How often the machine's clock jumped by the window of timestamps or more.
+    pub clock_jumps: Counter,
     /// Lookups that went to the store.
     pub lookups: Gauge,
     /// What came of them.
@@ -254,6 +256,7 @@ impl Metrics {
             reload_ok: Gauge::default(),
             reloaded_at: Gauge::default(),
             log_lines_dropped: Gauge::default(),
+            clock_jumps: Counter::default(),
             lookups: Gauge::default(),
             lookup: LookupMetrics::default(),
             change_age: Seconds::default(),
@@ -309,6 +312,8 @@ impl Metrics {
         registry.register("cache_grants", "Cached facts that let somebody in", self.cached_grants.clone());
         registry.register("cache_refusals", "Cached facts that let nobody in", self.cached_refusals.clone());
         registry.register("nonce_store_entries", "Live nonces", self.nonces.clone());
+        let jumps = "Times that the machine's clock jumped by the window of timestamps or more";
+        registry.register("clock_jumps", jumps, self.clock_jumps.clone());
         registry.register("store_up", "1 while the store answers", self.store_up.clone());
         let ok = "1 where the last reload was taken up, 0 where it was refused";
         registry.register("config_last_reload_successful", ok, self.reload_ok.clone());

@@ -40,6 +40,8 @@ pub struct AdminState {
     pub reference: Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync>,
     /// False once the gate drains.
     pub accepts: Arc<AtomicBool>,
+    /// What else stands in the way of being ready.
+    pub obstacle: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl fmt::Debug for AdminState {
@@ -69,13 +71,16 @@ pub async fn serve(
 }
 
 /// 200 while requests can be decided: the store was read and the gate does not drain.
-async fn ready(State(state): State<AdminState>) -> (StatusCode, &'static str) {
+async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
+    let refused = |reason: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
     if !state.accepts.load(Ordering::Acquire) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+        refused("draining")
+    } else if let Some(obstacle) = (state.obstacle)() {
+        refused(&obstacle)
     } else if (state.reference)().is_none() {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store has not been read yet\n")
+        refused("the store has not been read yet")
     } else {
-        (StatusCode::OK, "ready\n")
+        (StatusCode::OK, "ready\n".to_owned())
     }
 }
 

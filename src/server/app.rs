@@ -18,7 +18,10 @@ use super::{
     jobs::{examine_audit, open_audit},
     listener,
     opened::Opened,
+    proof::Proof,
     reload::{Kept, Reloader},
+    standing::Standing,
+    steadiness::ClockWatch,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -61,49 +64,55 @@ pub struct App {
 
 impl App {
     /// Reads what the configuration points to and binds its listeners. Store lookups, chores and the operator's
-    /// listener will live on the current runtime.
+    /// listener will live on the current runtime. A store that is silent is waited for while the gate runs.
     ///
     /// # Errors
     /// Whatever would keep the gate from serving, by the setting that names it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
-        let Opened { store, judge, reference } = Opened::open(&config, &files.tree).await?;
+        let (Opened { store, judge, reference }, silence) = Opened::begin(&config, &files.tree).await?;
         let nonces = open_nonces(&config, &clock)?;
         let metrics = Arc::new(Metrics::new());
         let audit = open_audit(&config, &clock, &metrics)?;
         let facts = wire::facts(&config, store.clone(), judge, &metrics.lookup)?;
+        facts.distrust();
         let (access_log, log_guard) = access_log(&config)?;
 
         let (listeners, proxy_address) = bind_proxy(&config)?;
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
-        let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
+        let watch = ChangeWatch::new(&store, facts.clone(), &metrics, config.cache.poll);
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
-        let kept = Kept {
-            nonces: Arc::clone(&nonces),
-            forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
-            own_bodies: Arc::new(FormBudget::for_own_bodies()),
-            connections: Arc::new(Semaphore::new(config.listen.max_connections)),
-            clock: clock.clone(),
-            metrics: Arc::clone(&metrics),
-            access_log,
-            replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(&metrics))),
-            sign_ins: endpoints::address_limit(&config),
-            audit: audit.clone(),
-        };
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), access_log);
         let desks = kept.desks(&config, &facts)?;
+        let window = config.oauth.timestamp_window.min(config.oauth.future_window);
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
         let rules = reloader.rules();
-        let accepts = Arc::new(AtomicBool::new(true));
+        let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
         let admin = AdminState {
             measure,
             metrics: Arc::clone(&metrics),
             reference: reference_in_force(rules.clone()),
             accepts: Arc::clone(&accepts),
+            obstacle: obstacle(&standing),
         };
-        configured::apply(&reloader.running().await, &reloader.integrations().await).await?;
-        let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch };
+        let proof = Proof::begin(reloader.clone(), standing.clone(), silence).await?;
+        let clock_watch =
+            ClockWatch { clock: clock.clone(), metrics: Arc::clone(&metrics), standing, window };
+        let chores = Chores {
+            store,
+            rules,
+            jobs,
+            audit,
+            nonces,
+            metrics,
+            clock,
+            refresh_interval,
+            watch,
+            proof,
+            clock_watch,
+        };
         Ok(Self {
             proxy_address,
             admin_address,
@@ -199,6 +208,27 @@ fn access_log(config: &Config) -> Result<(AccessLog, Option<WorkerGuard>), Build
     }
 }
 
+/// What a reload leaves as it is.
+fn kept(
+    config: &Config,
+    clock: &Clock,
+    (nonces, metrics, audit): (&Arc<NonceStore>, &Arc<Metrics>, &Audit),
+    access_log: AccessLog,
+) -> Kept {
+    Kept {
+        nonces: Arc::clone(nonces),
+        forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
+        own_bodies: Arc::new(FormBudget::for_own_bodies()),
+        connections: Arc::new(Semaphore::new(config.listen.max_connections)),
+        clock: clock.clone(),
+        metrics: Arc::clone(metrics),
+        access_log,
+        replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(metrics))),
+        sign_ins: endpoints::address_limit(config),
+        audit: audit.clone(),
+    }
+}
+
 /// A listener a worker, and where they listen.
 fn bind_proxy(config: &Config) -> Result<(Vec<std::net::TcpListener>, SocketAddr), BuildError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -228,6 +258,12 @@ fn reference_in_force(
     rules: watch::Receiver<Arc<Shared>>,
 ) -> Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync> {
     Arc::new(move || rules.borrow().pipeline.reference.current().clone())
+}
+
+/// What stands in the way of being ready.
+fn obstacle(standing: &Standing) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+    let standing = standing.clone();
+    Arc::new(move || standing.obstacle())
 }
 
 /// What brings the gauges up to date before they are shown.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::watch::ChangeWatch;
+use super::{proof::Proof, steadiness::ClockWatch, watch::ChangeWatch};
 use crate::{
     clock::Clock,
     config,
@@ -36,17 +36,26 @@ pub(super) struct Chores {
     pub(super) clock: Clock,
     pub(super) refresh_interval: Duration,
     pub(super) watch: ChangeWatch,
+    pub(super) proof: Proof,
+    pub(super) clock_watch: ClockWatch,
 }
 
 impl Chores {
     /// Starts the chores on the current runtime; they end when `drain` turns true.
     pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
-        // The tables were read when the gate was built.
+        tokio::spawn(self.clone().sync_nonces(drain.clone()));
+        tokio::spawn(self.clock_watch.clone().run(drain.clone()));
+        tokio::spawn(self.clone().work_on_store(drain.clone()));
+    }
+
+    /// What needs the store begins when it is proven.
+    async fn work_on_store(self, mut drain: watch::Receiver<bool>) {
+        let Some(seen) = self.proof.clone().complete(&mut drain).await else { return };
+        // Proving it read the tables.
         self.metrics.store_up.set(1);
         tokio::spawn(self.clone().refresh_tables(drain.clone()));
-        tokio::spawn(self.clone().sync_nonces(drain.clone()));
-        tokio::spawn(self.watch.clone().run(drain.clone()));
-        tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
+        tokio::spawn(self.watch.clone().run(seen, drain.clone()));
+        tokio::spawn(run_jobs(self.job_runner(), drain));
     }
 
     fn job_runner(&self) -> JobRunner {

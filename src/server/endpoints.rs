@@ -173,6 +173,10 @@ impl OwnEndpoints {
 
 impl Answering {
     async fn answer(&self, request: OwnRequest) -> Result<OwnAnswer, Rejection> {
+        // Nothing is asked of a store that nobody has proven, and nothing written to it, however well it answers.
+        if !self.tokens.facts.is_trusted() {
+            return Err(Rejection::StoreUnavailable);
+        }
         let response = match request.call.endpoint() {
             OwnEndpoint::AdminToken => self.tokens.admin_token(&read(request).1).await?,
             OwnEndpoint::CustomerToken => {
@@ -202,6 +206,9 @@ impl Answering {
     }
 
     async fn screen(&self, request: OwnRequest) -> Result<(), Rejection> {
+        if !self.tokens.facts.is_trusted() {
+            return Ok(());
+        }
         let (call, request) = read(request);
         let kind = match call.endpoint() {
             OwnEndpoint::AdminToken => LoginKind::Admin,

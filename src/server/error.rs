@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
     config::ConfigErrors,
-    service::configured::ConfiguredError,
+    service::{ServiceError, configured::ConfiguredError},
     store::{StoreError, nonces::NonceError, sessions::SessionStoreError},
 };
 
@@ -89,6 +89,12 @@ pub enum BuildError {
     /// The store cannot be opened.
     #[error("store.url: {0}")]
     Store(#[from] StoreError),
+    /// The store gave no answer at all.
+    #[error("store.url: the store does not answer")]
+    StoreSilent,
+    /// A change needs a store that nobody has seen yet.
+    #[error("store.url: the store has not been proven yet, and this change has to be tried on it")]
+    StoreUnproven,
     /// The session storage cannot be used.
     #[error("{what}: {source}")]
     Sessions {
@@ -129,4 +135,35 @@ pub enum BuildError {
     /// A thread or runtime cannot be started.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+}
+
+impl BuildError {
+    /// Whether the store was silent, so that looking again may help.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::StoreSilent => true,
+            Self::Open { source, .. }
+            | Self::Store(source)
+            | Self::Integrations(
+                ConfiguredError::Store(source)
+                | ConfiguredError::Failed { source: ServiceError::Store(source), .. },
+            ) => source.is_unavailable(),
+            Self::Integrations(ConfiguredError::Unfit { .. } | ConfiguredError::Failed { .. })
+            | Self::Unreadable { .. }
+            | Self::Tree { .. }
+            | Self::Routes { .. }
+            | Self::Declarations { .. }
+            | Self::CryptKey(_)
+            | Self::UnusableKey(_)
+            | Self::WrongKey { .. }
+            | Self::StoreUnproven
+            | Self::Sessions { .. }
+            | Self::Nonces(_)
+            | Self::Bind { .. }
+            | Self::AccessLog { .. }
+            | Self::Audit { .. }
+            | Self::System(_) => false,
+        }
+    }
 }

@@ -16,8 +16,11 @@ mod jobs;
 mod listener;
 mod opened;
 mod operator;
+mod proof;
 mod reload;
 mod run;
+mod standing;
+mod steadiness;
 mod watch;
 mod wire;
 

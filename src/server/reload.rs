@@ -135,6 +135,11 @@ impl Reloader {
         self.0.running.lock().await.integrations.clone()
     }
 
+    /// What changes integrations for a gate that remembers nobody yet.
+    pub(super) async fn unremembering_integrations(&self) -> IntegrationService {
+        self.0.running.lock().await.integrations.without_memory()
+    }
+
     /// Takes up what was loaded, with its rules and secrets read anew, and tells log and figures. What was in force stays so
     /// until everything is ready, and where anything is wrong.
     ///
@@ -193,6 +198,9 @@ impl Reloader {
         let settings = wire::reference(config, &files.tree);
         if !judges_otherwise {
             return Ok((current.facts.clone(), Arc::new(current.pipeline.reference.rebuilt(settings))));
+        }
+        if !current.facts.is_trusted() {
+            return Err(BuildError::StoreUnproven);
         }
         let judge = wire::judge(config, &wire::settings(config))?;
         wire::check_key(current.facts.store(), &judge.encryptor).await?;

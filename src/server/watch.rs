@@ -41,32 +41,22 @@ pub(super) struct ChangeWatch {
     facts: Facts,
     metrics: Arc<Metrics>,
     poll: Duration,
-    seen: ChangeMark,
     /// Wakes whoever reads the small tables.
     tables_changed: Arc<Notify>,
     last_look: Arc<Mutex<Instant>>,
 }
 
 impl ChangeWatch {
-    /// A watch from now on; begin before anything is cached.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub(super) async fn begin(
-        store: &SqlStore,
-        facts: Facts,
-        metrics: &Arc<Metrics>,
-        poll: Duration,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
+    /// A watch that begins with [`ChangeWatch::run`].
+    pub(super) fn new(store: &SqlStore, facts: Facts, metrics: &Arc<Metrics>, poll: Duration) -> Self {
+        Self {
             store: store.clone(),
             facts,
             metrics: Arc::clone(metrics),
             poll,
-            seen: store.change_mark().await?,
             tables_changed: Arc::default(),
             last_look: Arc::new(Mutex::new(Instant::now())),
-        })
+        }
     }
 
     /// Completes when the small tables should be read again.
@@ -79,8 +69,9 @@ impl ChangeWatch {
         self.metrics.change_age.set(self.age().as_secs_f64());
     }
 
-    /// Looks every `poll` until `drain` turns true.
-    pub(super) async fn run(mut self, mut drain: watch::Receiver<bool>) {
+    /// Looks every `poll` until `drain` turns true, at everything since a mark from before anything was cached.
+    pub(super) async fn run(self, mut seen: ChangeMark, mut drain: watch::Receiver<bool>) {
+        self.looked(self.age());
         let mut ticks = tokio::time::interval(self.poll);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut warned: Option<Instant> = None;
@@ -89,7 +80,7 @@ impl ChangeWatch {
                 _ = ticks.tick() => {}
                 () = ended(&mut drain) => return,
             }
-            let failure = match tokio::time::timeout(LOOK_TIMEOUT, self.look()).await {
+            let failure = match tokio::time::timeout(LOOK_TIMEOUT, self.look(&mut seen)).await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_late) => Some("no answer in time".to_owned()),
@@ -108,23 +99,23 @@ impl ChangeWatch {
     }
 
     /// Takes everything that changed since the last look out of the cache.
-    async fn look(&mut self) -> Result<(), StoreError> {
+    async fn look(&self, seen: &mut ChangeMark) -> Result<(), StoreError> {
         let cache = self.facts.cache();
         loop {
-            match self.store.changes_since(self.seen).await? {
+            match self.store.changes_since(*seen).await? {
                 Changes::None => return Ok(()),
                 Changes::Rewound(mark) => {
                     tracing::warn!("the store went back in time; every cached caller is asked for again");
                     cache.invalidate_everyone();
                     self.tables_changed.notify_one();
-                    self.seen = mark;
+                    *seen = mark;
                 }
                 Changes::Some(changes, mark) => {
                     for change in &changes {
                         apply(*change, cache, &self.tables_changed);
                     }
                     self.metrics.changes_seen.inc_by(changes.len() as u64);
-                    self.seen = mark;
+                    *seen = mark;
                 }
             }
         }

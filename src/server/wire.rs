@@ -90,13 +90,31 @@ fn empty_tree() -> Result<AclTree, BuildError> {
 
 /// Opens the store and makes sure that its secrets open with the configured key.
 pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result<SqlStore, BuildError> {
-    let url = config.store.database.url();
-    let store = SqlStore::open(&url).await.map_err(|source| {
-        let is_unnamed = matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_));
-        if is_unnamed { BuildError::Open { url, source } } else { BuildError::Store(source) }
-    })?;
-    check_key(&store, encryptor).await?;
+    let store = name_store(config).await?;
+    prove(config, &store, encryptor).await?;
     Ok(store)
+}
+
+/// The store that the configuration names; nobody has looked into it yet.
+pub(super) async fn name_store(config: &Config) -> Result<SqlStore, BuildError> {
+    SqlStore::unproven(&config.store.database.url()).await.map_err(|source| named(config, source))
+}
+
+/// Makes sure that it is the right one: its schema is ours, and its secrets open with the configured key.
+pub(super) async fn prove(
+    config: &Config,
+    store: &SqlStore,
+    encryptor: &Encryptor,
+) -> Result<(), BuildError> {
+    store.prove().await.map_err(|source| named(config, source))?;
+    check_key(store, encryptor).await
+}
+
+fn named(config: &Config, source: StoreError) -> BuildError {
+    if matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_)) {
+        return BuildError::Open { url: config.store.database.url(), source };
+    }
+    BuildError::Store(source)
 }
 
 /// Makes sure that the store's secrets open with the configured key.

@@ -51,6 +51,18 @@ pub struct Memory {
 }
 
 impl Foundation {
+    /// The same foundation of a process that has nobody to forget.
+    pub(super) fn without_memory(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            encryptor: self.encryptor.clone(),
+            tree: Arc::clone(&self.tree),
+            audit: self.audit.clone(),
+            clock: self.clock.clone(),
+            memory: None,
+        }
+    }
+
     pub(super) fn now(&self) -> UnixTime {
         self.clock.now()
     }

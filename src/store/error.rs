@@ -30,6 +30,14 @@ pub enum StoreError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The file is there and cannot be opened.
+    #[error("cannot open the database {}", .path.display())]
+    NotOpened {
+        /// The file that the URL names.
+        path: PathBuf,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// The file is something else than a SQLite database.
     #[error("{} is not a SQLite database", .path.display())]
     NotADatabase {

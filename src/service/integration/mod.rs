@@ -93,6 +93,13 @@ impl IntegrationService {
         &self.oauth
     }
 
+    /// The same service for a gate that has cached nobody yet: it reads no roles after a change.
+    #[must_use]
+    pub fn without_memory(&self) -> Self {
+        let foundation = Arc::new(self.foundation.without_memory());
+        Self::new(OauthService { foundation, ..self.oauth.clone() })
+    }
+
     pub(super) fn foundation(&self) -> &Foundation {
         &self.foundation
     }

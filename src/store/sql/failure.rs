@@ -44,11 +44,19 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// SQLite notices a foreign file only when it first reads it, and does not say which one it was.
+/// SQLite notices only when it first reads a file that it is a foreign one, or may not be read, and does not say which one it
+/// was. Neither mends itself: that is no outage, as it would be in the middle of the work.
 pub(super) fn naming_file(error: StoreError, path: PathBuf) -> StoreError {
-    let is_foreign =
-        matches!(&error, StoreError::Broken(source) if primary_code(source) == Some(SQLITE_NOTADB));
-    if is_foreign { StoreError::NotADatabase { path } } else { error }
+    let code = if let StoreError::Broken(source) | StoreError::Unavailable(source) = &error {
+        primary_code(source)
+    } else {
+        None
+    };
+    match (code, error) {
+        (Some(SQLITE_NOTADB), _) => StoreError::NotADatabase { path },
+        (Some(SQLITE_CANTOPEN), StoreError::Unavailable(source)) => StoreError::NotOpened { path, source },
+        (_, error) => error,
+    }
 }
 
 /// Whether another connection was in the way.

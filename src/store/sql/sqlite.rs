@@ -44,11 +44,33 @@ impl SqlStore {
     /// [`StoreError::Url`], [`StoreError::NotFound`], [`StoreError::NotADatabase`], [`StoreError::Schema`], and
     /// [`StoreError::Unavailable`] where the file cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let store = Self::unproven(url).await?;
+        store.prove().await?;
+        Ok(store)
+    }
+
+    /// The database that a `store.url` names, without a look into it: nobody has answered yet, and what is asked may fail
+    /// until somebody does. Serve nothing from it before [`SqlStore::prove`].
+    ///
+    /// # Errors
+    ///
+    /// What no waiting mends: [`StoreError::Url`], and [`StoreError::NotFound`] where the file is not there.
+    pub async fn unproven(url: &str) -> Result<Self, StoreError> {
         match Location::parse(url)? {
             Location::Memory => Self::open_memory().await,
             Location::File(path) if !path.exists() => Err(StoreError::NotFound { path }),
-            Location::File(path) => Self::open_file(&path).await.map_err(|error| naming_file(error, path)),
+            Location::File(path) => Ok(Self::file_unproven(&path)),
         }
+    }
+
+    /// Makes sure that the database answers and has exactly the schema that this version knows.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] where asking again may help, else as [`SqlStore::open`].
+    pub async fn prove(&self) -> Result<(), StoreError> {
+        let named = self.pool.connect_options().get_filename().to_owned();
+        migrate::verify(&self.pool).await.map_err(|error| naming_file(error, named))
     }
 
     /// Creates or upgrades the database that a `store.url` names, or finds it up to date. A new file is readable by
@@ -91,11 +113,9 @@ impl SqlStore {
         Ok(Self { pool })
     }
 
-    async fn open_file(path: &Path) -> Result<Self, StoreError> {
+    fn file_unproven(path: &Path) -> Self {
         let options = pool_options().max_connections(CONNECTIONS);
-        let pool = options.connect_with(connect_options().filename(path)).await?;
-        migrate::verify(&pool).await?;
-        Ok(Self { pool })
+        Self { pool: options.connect_lazy_with(connect_options().filename(path)) }
     }
 
     async fn migrate_file(path: &Path) -> Result<MigrationReport, StoreError> {
