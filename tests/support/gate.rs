@@ -16,7 +16,7 @@ use portcullis::{
     clock::Clock,
     config::Config,
     server::{App, BuildError, ReloadError, Reloader},
-    store::sql::SqlStore,
+    store::{facts::Facts, sql::SqlStore},
 };
 use sqlx::{Row as _, ValueRef as _};
 use tempfile::TempDir;
@@ -35,6 +35,8 @@ pub(crate) struct Gate {
     pub(crate) proxy: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) folder: PathBuf,
+    /// What the gate knows of credentials, until a reload.
+    pub(crate) facts: Facts,
     time: Arc<AtomicI64>,
     reloader: Reloader,
     runtime: Handle,
@@ -168,14 +170,14 @@ impl Setup {
             let seeds = if is_fresh { Some((database, fixtures)) } else { None };
             runtime.unwrap().block_on(run(config, clock, seeds, (report, stopped)));
         });
-        let ((proxy, admin), reloader, runtime) = reported.recv().expect("the gate reports")?;
+        let ((proxy, admin), (reloader, facts), runtime) = reported.recv().expect("the gate reports")?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Gate { proxy, admin, folder, time, reloader, runtime, stop, thread, _kept: kept })
+        Ok(Gate { proxy, admin, folder, facts, time, reloader, runtime, stop, thread, _kept: kept })
     }
 }
 
-/// Where a gate listens (clients, operators), and what reloads it.
-type Started = Result<((SocketAddr, SocketAddr), Reloader, Handle), BuildError>;
+/// Where a gate listens (clients, operators), what reloads it and what it knows.
+type Started = Result<((SocketAddr, SocketAddr), (Reloader, Facts), Handle), BuildError>;
 
 /// Builds and runs a gate; says where it listens, or why it does not.
 async fn run(
@@ -190,7 +192,8 @@ async fn run(
     match App::build(config, clock).await {
         Ok(app) => {
             let addresses = (app.proxy_address(), app.admin_address());
-            report.send(Ok((addresses, app.reloader().clone(), Handle::current()))).unwrap();
+            let known = (app.reloader().clone(), app.shared().facts.clone());
+            report.send(Ok((addresses, known, Handle::current()))).unwrap();
             let stop = async {
                 let _ = stopped.await;
             };
@@ -243,6 +246,11 @@ impl Gate {
     pub(crate) fn reload(&self, setup: &Setup) -> Result<(), ReloadError> {
         let loaded = Config::from_toml(&setup.toml(), &self.folder);
         self.runtime.block_on(self.reloader.take_up(loaded))
+    }
+
+    /// The runtime on which the gate looks credentials up.
+    pub(crate) const fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Runs a statement on the gate's database, beside the gate.

@@ -67,6 +67,8 @@ impl Upstream {
     }
 
     fn serve(&self, socket: TcpStream, answer: &Answer) {
+        // Heads and bodies may be written apart: without this the second waits for the client's delayed acknowledgment.
+        socket.set_nodelay(true).unwrap();
         let mut writer = socket.try_clone().unwrap();
         let mut reader = BufReader::new(socket);
         loop {
