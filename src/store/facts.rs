@@ -297,15 +297,10 @@ impl Inner {
             self.guarded.tell(failed, &failed);
             return Err(failed);
         };
-        let outcome = match &answer {
-            Ok(_) => "answered",
-            Err(Unanswered::NotAsked) => "not_asked",
-            Err(Unanswered::Store(error)) => {
-                self.guarded.tell(LookupFailed::Unavailable, error);
-                if error.is_unavailable() { "unavailable" } else { "unusable" }
-            }
-        };
-        self.guarded.count(outcome);
+        self.guarded.count(answer.as_ref().map_or_else(Unanswered::word, |_| "answered"));
+        if let Err(Unanswered::Store(error)) = &answer {
+            self.guarded.tell(LookupFailed::Unavailable, error);
+        }
         answer.map_err(|_told| LookupFailed::Unavailable)
     }
 
