@@ -19,6 +19,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
+    tls::TlsHome,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -52,6 +53,7 @@ pub struct App {
     pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) admin_listener: TcpListener,
     pub(super) admin: AdminState,
+    pub(super) tls: TlsHome,
     pub(super) accepts: Arc<AtomicBool>,
     pub(super) chores: Chores,
     pub(super) reloader: Reloader,
@@ -68,6 +70,7 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
+        let tls = TlsHome::open(&config, clock.now())?;
         let Opened { store, judge, reference } = Opened::open(&config, &files.tree).await?;
         let nonces = open_nonces(&config, &clock)?;
         let metrics = Arc::new(Metrics::new());
@@ -79,17 +82,19 @@ impl App {
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
+        let measure = measure_tls(measure, &metrics, (&tls, &clock));
         let kept = Kept {
             nonces: Arc::clone(&nonces),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
             own_bodies: Arc::new(FormBudget::for_own_bodies()),
-            connections: Arc::new(Semaphore::new(config.listen.max_connections)),
+            connections: Arc::new(Semaphore::new(listener::room(config.listen.max_connections))),
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),
             access_log,
             replays: Arc::new(ReplayWatch::new(audit.clone(), config.audit.replays, Arc::clone(&metrics))),
             sign_ins: endpoints::address_limit(&config),
             audit: audit.clone(),
+            tls: tls.clone(),
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
@@ -110,6 +115,7 @@ impl App {
             listeners,
             admin_listener,
             admin,
+            tls,
             accepts,
             chores,
             reloader,
@@ -123,6 +129,7 @@ impl App {
     /// # Errors
     /// As [`App::build`], except for listeners and the nonce journal, which a running gate holds.
     pub async fn examine(config: &Config) -> Result<InForce, BuildError> {
+        TlsHome::open(config, Clock::system().now())?;
         configured::examine(config, &Files::read(config)?.tree)?;
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
@@ -249,6 +256,19 @@ fn measure(
         metrics.lookups.set(gauge(facts.lookups()));
         watch.measure();
         audit.measure();
+    })
+}
+
+/// The same, and how long certificates are good for.
+fn measure_tls(
+    measure: Arc<dyn Fn() + Send + Sync>,
+    metrics: &Arc<Metrics>,
+    (tls, clock): (&TlsHome, &Clock),
+) -> Arc<dyn Fn() + Send + Sync> {
+    let (metrics, tls, clock) = (Arc::clone(metrics), tls.clone(), clock.clone());
+    Arc::new(move || {
+        measure();
+        tls.measure(&metrics, clock.now());
     })
 }
 

@@ -26,7 +26,7 @@ impl App {
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let facts = wire::facts(config, store, judge)?;
         let nonces = NoncePeek::new(wire::nonces(config));
-        let refusals = wire::workers(config, &names).replies;
+        let refusals = wire::refusals(config, &names);
         let nonce_use = NonceUse::Peek(nonces.clone());
         // Explaining is no attempt to sign in.
         let rules = (files.routes, names, endpoints::limit(config, None));
@@ -35,6 +35,7 @@ impl App {
             nonces,
             refusals,
             trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
+            speaks_tls: config.listen.tls.is_some(),
             credentials: wire::forward(config).credentials,
             max_form: config.forms.max,
             other_hosts: other_hosts(config),

@@ -18,6 +18,7 @@ mod opened;
 mod operator;
 mod reload;
 mod run;
+mod tls;
 mod watch;
 mod wire;
 
@@ -27,4 +28,5 @@ pub use follow::FileWatch;
 pub use handshake::integration_service;
 pub use operator::Operator;
 pub use reload::Reloader;
+pub use tls::TlsProblems;
 pub(crate) use wire::Files;
