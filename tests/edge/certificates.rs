@@ -131,7 +131,19 @@ impl TlsClient {
 
     /// Connects and shakes hands.
     pub(crate) fn connect(&self, address: SocketAddr, name: &str) -> Result<TlsSocket, String> {
-        connect(&self.config(), address, name)
+        self.connect_behind(address, name, b"")
+    }
+
+    /// The same behind something that comes first.
+    pub(crate) fn connect_behind(
+        &self,
+        address: SocketAddr,
+        name: &str,
+        first: &[u8],
+    ) -> Result<TlsSocket, String> {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.write_all(first).unwrap();
+        shake_hands(&self.config(), socket, name)
     }
 }
 
@@ -141,9 +153,12 @@ pub(crate) fn connect(
     address: SocketAddr,
     name: &str,
 ) -> Result<TlsSocket, String> {
+    shake_hands(config, TcpStream::connect(address).unwrap(), name)
+}
+
+fn shake_hands(config: &Arc<ClientConfig>, mut socket: TcpStream, name: &str) -> Result<TlsSocket, String> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut session = ClientConnection::new(Arc::clone(config), name).unwrap();
-    let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     while session.is_handshaking() {
         session.complete_io(&mut socket).map_err(|error| error.to_string())?;
@@ -190,6 +205,13 @@ impl TlsSocket {
         message.body = vec![0; length];
         self.stream.read_exact(&mut message.body).ok()?;
         Some(message)
+    }
+
+    /// Reads exactly so many bytes.
+    pub(crate) fn read_bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     /// Sends a request and reads its answer.

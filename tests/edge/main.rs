@@ -12,5 +12,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod certificates;
+mod clients;
+mod floods;
+mod frames;
+mod protocol;
+mod proxy_line;
 mod tls;

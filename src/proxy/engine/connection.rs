@@ -165,6 +165,7 @@ impl Client {
                 }
                 () = drained.as_mut(), if !is_draining => {
                     is_draining = true;
+                    self.progress.leave();
                     say_goodbye(connection.as_mut());
                 }
             }

@@ -29,7 +29,11 @@ use tokio::{
 const NEVER: u64 = u64::MAX;
 
 /// What a client of HTTP/2 may send that is neither a request nor a body, and moves no answer: pings, settings, empty frames.
-const MAX_NOISE: u64 = 256 * 1024;
+/// Twice the window of a connection: bodies that nobody has read yet count until somebody does.
+const MAX_NOISE: u64 = 2 * 1024 * 1024;
+
+/// How long a client of HTTP/2 may take to agree that the connection ends.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// How patient the gate is with a client.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +60,7 @@ pub(super) struct Progress {
     /// Bytes that arrived since anything useful.
     noise: AtomicU64,
     is_multiplexed: AtomicBool,
+    is_leaving: AtomicBool,
     is_idle: AtomicBool,
     was_used: AtomicBool,
     left_unread: AtomicBool,
@@ -95,6 +100,7 @@ impl Progress {
             busy: AtomicUsize::new(0),
             noise: AtomicU64::new(0),
             is_multiplexed: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             is_idle: AtomicBool::new(true),
             was_used: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
@@ -120,6 +126,14 @@ impl Progress {
         self.is_multiplexed.load(Relaxed)
     }
 
+    /// The client was told to leave. One of HTTP/2 has to agree to that, and has a moment for it once nothing is under way.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Relaxed);
+        if self.is_multiplexed() && self.busy.load(Relaxed) == 0 {
+            self.idle();
+        }
+    }
+
     /// A request came, or bytes of a body moved.
     pub(super) fn useful(&self) {
         self.noise.store(0, Relaxed);
@@ -143,7 +157,9 @@ impl Progress {
 
     /// The exchange ended; the client may think for a while.
     fn idle(&self) {
-        self.speak_by.store(self.after(self.patience.idle), Relaxed);
+        let is_leaving = self.is_multiplexed() && self.is_leaving.load(Relaxed);
+        let patience = if is_leaving { LEAVE } else { self.patience.idle };
+        self.speak_by.store(self.after(patience), Relaxed);
         self.is_idle.store(true, Relaxed);
     }
 
