@@ -9,6 +9,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod engine;
 pub mod forward;
+mod forwarded;
 pub mod inject;
 pub mod limit;
 pub mod locate;

@@ -1,4 +1,4 @@
-//! Slow, greedy and many: bodies that trickle, more connections than descriptors, WebSockets under TLS, trace contexts.
+//! Slow, greedy and many: bodies that trickle, more connections than descriptors, `WebSocket` under TLS, trace contexts.
 
 use std::{
     io::{Read as _, Write as _},
@@ -53,6 +53,41 @@ fn a_body_that_trickles_ends_as_the_clients_fault_and_a_steady_one_passes() {
     }
     assert_eq!(steady.receive().unwrap().status(), 200);
     assert_eq!(upstream.take_one().body.len(), 10_000);
+}
+
+#[test]
+fn many_handshakes_that_never_end_keep_nobody_waiting() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let authority = Authority::new(folder.path());
+    authority.sign("shop", &["shop.test"]);
+    let setup = tls_gate(&upstream, folder.path(), "shop", "handshake_timeout = \"2s\"")
+        .with("listen", "workers = 1")
+        .with("log", "level = \"info\"");
+    let process = Process::serve(&setup.prepare(folder.path()));
+    let ask = || {
+        let mut socket = authority.client().connect(process.proxy, "shop.test").unwrap();
+        assert_eq!(socket.ask(&get(PROTECTED, &[FULL])).unwrap().status(), 200);
+    };
+    ask();
+    let before = process.resident();
+    let hello = authority.client().hello("shop.test");
+    let mut held: Vec<_> = (0..400)
+        .map(|number| {
+            let mut client = Client::connect(process.proxy);
+            // Half a hello, and a whole one whose answer is not answered.
+            client.send(if number % 2 == 0 { &hello[..hello.len() / 2] } else { &hello });
+            client
+        })
+        .collect();
+    ask();
+    let grown = process.resident().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB");
+    thread::sleep(Duration::from_secs(3));
+    for client in &mut held {
+        client.read_rest();
+    }
+    ask();
+    assert_eq!(upstream.take().len(), 3);
 }
 
 #[test]

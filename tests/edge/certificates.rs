@@ -129,6 +129,15 @@ impl TlsClient {
         Arc::new(config)
     }
 
+    /// What it says first.
+    pub(crate) fn hello(&self, name: &str) -> Vec<u8> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut session = ClientConnection::new(self.config(), name).unwrap();
+        let mut bytes = Vec::new();
+        session.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
     /// Connects and shakes hands.
     pub(crate) fn connect(&self, address: SocketAddr, name: &str) -> Result<TlsSocket, String> {
         self.connect_behind(address, name, b"")

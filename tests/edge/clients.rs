@@ -102,6 +102,7 @@ fn h2c(upstream: &Upstream) -> Gate {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one request, looked at from every side")]
 fn a_request_has_one_reading_behind_us() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     let authority = Authority::new(folder.path());

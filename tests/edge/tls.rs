@@ -314,13 +314,10 @@ fn certificates_change_under_load_without_a_failed_request() {
             thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
                     let mut socket = client.connect(address, "shop.test").expect("a handshake");
-                    for _ in 0..requests_a_connection {
-                        let answer = socket.ask(&get(OUTSIDE, &[])).expect("an answer");
-                        assert_eq!(answer.status(), 200);
+                    let goes_on = |_: &usize| !stop.load(Ordering::SeqCst);
+                    for _ in (0..requests_a_connection).take_while(goes_on) {
+                        assert_eq!(socket.ask(&get(OUTSIDE, &[])).expect("an answer").status(), 200);
                         served.fetch_add(1, Ordering::SeqCst);
-                        if stop.load(Ordering::SeqCst) {
-                            break;
-                        }
                     }
                 }
             })

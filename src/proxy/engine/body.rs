@@ -20,13 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{
-    form::Form,
-    http2::StreamWatch,
-    progress::Progress,
-    scan::Scan,
-    stall::{Pace, Stall},
-};
+use super::{form::Form, http2::StreamWatch, progress::Progress, scan::Scan, stall::Stall};
 use crate::proxy::address_limit::TooMany;
 
 /// Why a body ended before its end.
@@ -49,7 +43,8 @@ pub(super) enum BodyError {
 /// An incoming body that is passed on frame by frame.
 pub(super) struct Relay {
     incoming: Incoming,
-    remaining: Option<u64>,
+    /// The most bytes that may pass.
+    limit: u64,
     stall: Stall,
     trail: Rc<Trail>,
     passed: u64,
@@ -97,7 +92,7 @@ impl Relay {
         }
         Self {
             incoming,
-            remaining: limit,
+            limit: limit.unwrap_or(u64::MAX),
             stall: Stall::new(idle),
             trail,
             passed: 0,
@@ -107,9 +102,8 @@ impl Relay {
         }
     }
 
-    /// Takes no less than this speed from a client, and tells its connection of what comes.
-    pub(super) fn of_client(mut self, pace: Pace, client: &Arc<Progress>) -> Self {
-        self.stall.keep_to(pace);
+    /// Takes no less than its connection's pace from a client, and tells the connection of what comes.
+    pub(super) fn of_client(mut self, client: &Arc<Progress>) -> Self {
         self.client = Some(Arc::clone(client));
         self
     }
@@ -152,11 +146,8 @@ impl Relay {
         if let Some(client) = &self.client {
             client.useful();
         }
-        if let Some(remaining) = &mut self.remaining {
-            match remaining.checked_sub(length) {
-                Some(left) => *remaining = left,
-                None => return self.fail(BodyError::TooLarge),
-            }
+        if length > self.limit.saturating_sub(self.passed) {
+            return self.fail(BodyError::TooLarge);
         }
         self.passed += length;
         // Whoever takes a body of known length does not ask again after its last byte.
@@ -185,8 +176,8 @@ impl Body for Relay {
                 Poll::Ready(frame) => break frame,
                 Poll::Pending => {
                     self.trail.awaits_sender.set(true);
-                    let passed = self.passed;
-                    ready!(self.stall.poll(passed, cx));
+                    let (passed, pace) = (self.passed, self.client.as_ref().map(|client| client.pace()));
+                    ready!(self.stall.poll(passed, pace, cx));
                     return self.fail(BodyError::Stalled);
                 }
             }

@@ -80,9 +80,15 @@ pub(super) async fn serve(
         head: settings.header_timeout,
         idle: settings.idle_timeout,
         write: settings.write_timeout,
+        pace: settings.pace,
     });
     let (socket, left) = Observed::new(socket, Arc::clone(&progress));
-    let Ok(arrived) = arrive(settings, socket, address, &shared.metrics).await else {
+    let arrived = tokio::select! {
+        biased;
+        arrived = arrive(settings, socket, address, &shared.metrics) => arrived,
+        () = unused_drained(drain.clone()) => return,
+    };
+    let Ok(arrived) = arrived else {
         return;
     };
     drop(shared);
@@ -182,9 +188,8 @@ impl Client {
         self.worker.service().shared.metrics.edge.close(reason);
     }
 
-    async fn drained(&self, mut drain: watch::Receiver<bool>) {
-        // The guard that `wait_for` returns must not live across an await.
-        drop(drain.wait_for(|is_draining| *is_draining).await);
+    async fn drained(&self, drain: watch::Receiver<bool>) {
+        begins(drain).await;
         if !self.progress.was_used() {
             tokio::time::sleep(FIRST_REQUEST_GRACE).await;
         }
@@ -230,6 +235,17 @@ fn http(settings: &WorkerSettings) -> http1::Builder {
         builder.max_headers(settings.max_headers);
     }
     builder
+}
+
+/// Completes when the gate drains and who has not even said who it is has had its time.
+async fn unused_drained(drain: watch::Receiver<bool>) {
+    begins(drain).await;
+    tokio::time::sleep(FIRST_REQUEST_GRACE).await;
+}
+
+async fn begins(mut drain: watch::Receiver<bool>) {
+    // The guard that `wait_for` returns must not live across an await.
+    drop(drain.wait_for(|is_draining| *is_draining).await);
 }
 
 /// Closes the writing side, then reads and forgets until the client closes too.

@@ -62,8 +62,8 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, tur
 
     let accept = head.headers.get(ACCEPT).cloned();
     let wants_body = stream.is_none() || head.method != Method::HEAD;
-    let body = Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout)
-        .of_client(shared.settings.pace, &client.progress);
+    let body =
+        Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout).of_client(&client.progress);
     let trail = body.trail();
     let inbound = Inbound { client: &client, service: &service, now };
     let responded = match translated {

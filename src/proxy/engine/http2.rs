@@ -27,10 +27,10 @@ const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_FRAME: u32 = 16 * 1024;
 
 /// What a client may send of a body before it is read.
-const STREAM_WINDOW: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// The same for all of its streams together.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// What is kept for a client of an answer that it has not made room for.
 const MAX_SEND_BUFFER: usize = 64 * 1024;

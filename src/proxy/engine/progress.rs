@@ -25,12 +25,14 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use super::stall::Pace;
+
 /// No deadline: something else limits the connection.
 const NEVER: u64 = u64::MAX;
 
 /// What a client of HTTP/2 may send that is neither a request nor a body, and moves no answer: pings, settings, empty frames.
-/// Twice the window of a connection: bodies that nobody has read yet count until somebody does.
-const MAX_NOISE: u64 = 2 * 1024 * 1024;
+/// More than the window of a connection: bodies that nobody has read yet count until somebody does.
+const MAX_NOISE: u64 = 1024 * 1024;
 
 /// How long a client of HTTP/2 may take to agree that the connection ends.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -44,6 +46,8 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
     /// Until it reads on.
     pub(super) write: Duration,
+    /// While it sends a body.
+    pub(super) pace: Pace,
 }
 
 /// What a connection is doing. It never leaves its thread; it is atomic only because hyper wants an upgradeable socket to
@@ -108,6 +112,11 @@ impl Progress {
         };
         progress.await_head();
         Arc::new(progress)
+    }
+
+    /// How slow its bodies may be.
+    pub(super) fn pace(&self) -> Pace {
+        self.patience.pace
     }
 
     /// Whatever had to come before the first head has come.
@@ -341,7 +350,8 @@ mod tests {
 
     const IDLE: Duration = Duration::from_millis(400);
     const HEADER: Duration = Duration::from_millis(100);
-    const PATIENCE: Patience = Patience { head: HEADER, idle: IDLE, write: IDLE };
+    const PATIENCE: Patience =
+        Patience { head: HEADER, idle: IDLE, write: IDLE, pace: Pace { grace: IDLE, bytes_per_second: 0 } };
 
     /// How long a connection lives on which `steps` happen.
     async fn lives(steps: impl AsyncFnOnce(&Arc<Progress>)) -> Duration {

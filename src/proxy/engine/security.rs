@@ -26,10 +26,6 @@ impl Security {
 }
 
 /// The name of a version; others are not spoken.
-pub(super) const fn protocol_name(version: ProtocolVersion) -> &'static str {
-    match version {
-        ProtocolVersion::TLSv1_2 => "TLSv1.2",
-        ProtocolVersion::TLSv1_3 => "TLSv1.3",
-        _ => "TLS",
-    }
+pub(super) fn protocol_name(version: ProtocolVersion) -> &'static str {
+    if version == ProtocolVersion::TLSv1_2 { "TLSv1.2" } else { "TLSv1.3" }
 }

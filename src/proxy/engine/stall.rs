@@ -29,47 +29,49 @@ impl Pace {
     }
 }
 
-/// A timer that costs nothing while data flows: it exists only while a frame is awaited.
+/// A timer that costs nothing while data flows: it exists only once a frame had to be awaited.
 pub(super) struct Stall {
     limit: Duration,
-    pace: Option<Pace>,
-    timer: Option<Pin<Box<Sleep>>>,
-    waiting_since: Option<Instant>,
+    waiting: Option<Box<Waiting>>,
+}
+
+struct Waiting {
+    timer: Pin<Box<Sleep>>,
+    since: Option<Instant>,
+    /// In all before.
     waited: Duration,
 }
 
 impl Stall {
     /// At most `limit` for the next piece.
     pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, pace: None, timer: None, waiting_since: None, waited: Duration::ZERO }
-    }
-
-    /// No slower than this besides.
-    pub(super) const fn keep_to(&mut self, pace: Pace) {
-        self.pace = Some(pace);
+        Self { limit, waiting: None }
     }
 
     /// The piece came.
     pub(super) fn moved(&mut self) {
-        if let Some(since) = self.waiting_since.take() {
-            self.waited += since.elapsed();
+        if let Some(waiting) = &mut self.waiting
+            && let Some(since) = waiting.since.take()
+        {
+            waiting.waited += since.elapsed();
         }
     }
 
-    /// Ready when the sender of `bytes` so far has been waited for too long.
-    pub(super) fn poll(&mut self, bytes: u64, cx: &mut Context<'_>) -> Poll<()> {
-        if self.waiting_since.is_none() {
+    /// Ready when the sender of `bytes` so far has been waited for too long, or for longer than a pace allows.
+    pub(super) fn poll(&mut self, bytes: u64, pace: Option<Pace>, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let timer = Box::pin(tokio::time::sleep(limit));
+            Box::new(Waiting { timer, since: None, waited: Duration::ZERO })
+        });
+        if waiting.since.is_none() {
             let now = Instant::now();
-            let left = self.pace.and_then(|pace| pace.allowance(bytes));
-            let left = left.map(|allowed| allowed.saturating_sub(self.waited));
-            let deadline = now + left.map_or(self.limit, |left| left.min(self.limit));
-            self.waiting_since = Some(now);
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(deadline),
-                None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
-            }
+            let left = pace.and_then(|pace| pace.allowance(bytes));
+            let left = left.map_or(limit, |allowed| allowed.saturating_sub(waiting.waited).min(limit));
+            waiting.since = Some(now);
+            waiting.timer.as_mut().reset(now + left);
         }
-        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+        waiting.timer.as_mut().poll(cx)
     }
 }
 

@@ -167,9 +167,12 @@ fn certified(
     // The reason could quote the file.
     let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
         .map_err(|_reason| format!("{key_path} holds no private key in PEM"))?;
-    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => format!("{key_path} is not the key to {path}"),
-        other => format!("{path} with {key_path}: {other}"),
+    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        if matches!(error, rustls::Error::InconsistentKeys(_)) {
+            format!("{key_path} is not the key to {path}")
+        } else {
+            format!("{path} with {key_path}: {error}")
+        }
     })?;
     Ok((said, certified))
 }
