@@ -264,6 +264,7 @@ fn a_head_in_pieces_is_not_interrupted() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn fields_are_what_one_http_1_1_head_can_say() {
     let without = |name: &str| {
         only(&pseudo("GET", OUTSIDE).into_iter().filter(|(is, _)| *is != name).collect::<Vec<_>>())
