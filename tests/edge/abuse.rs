@@ -56,6 +56,26 @@ fn a_body_that_trickles_ends_as_the_clients_fault_and_a_steady_one_passes() {
 }
 
 #[test]
+fn a_slow_head_under_tls_ends_as_soon_as_in_the_clear() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let authority = Authority::new(folder.path());
+    authority.sign("shop", &["shop.test"]);
+    let gate =
+        tls_gate(&upstream, folder.path(), "shop", "").with("listen", "header_timeout = \"500ms\"").start();
+    for is_silent in [true, false] {
+        let mut socket = authority.client().connect(gate.proxy, "shop.test").unwrap();
+        let began = Instant::now();
+        while !is_silent && began.elapsed() < Duration::from_millis(400) {
+            socket.send(b"G").unwrap();
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(socket.receive().is_none());
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+    assert!(upstream.take().is_empty());
+}
+
+#[test]
 fn many_handshakes_that_never_end_keep_nobody_waiting() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     let authority = Authority::new(folder.path());

@@ -177,3 +177,70 @@ fn a_flood_ends_costs_little_and_keeps_nobody_waiting() {
         assert_eq!(process.wait().code, Some(0), "{}", flood.what);
     }
 }
+
+#[test]
+fn who_takes_back_most_of_what_it_asks_for_is_sent_away() {
+    // One at a time and looked at each time, so that no limit on open streams or on unread resets holds.
+    let upstream = upstream();
+    let gate = gate(&upstream).with("listen", "h2c = true").start();
+    let cancel = |stream| frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+    let mut patient = Raw::open(gate.proxy);
+    let mut reader = patient.again();
+    let reading = thread::spawn(move || {
+        loop {
+            match reader.outcome() {
+                Outcome::Reset(_) | Outcome::Answered(_) => {}
+                ended @ (Outcome::GoAway(_) | Outcome::Closed | Outcome::Silent) => return ended,
+            }
+        }
+    });
+    let mut stream = 1;
+    while !reading.is_finished() && stream < 1200 {
+        patient.send(&get(stream, "/hold"));
+        thread::sleep(Duration::from_millis(2));
+        patient.send(&cancel(stream));
+        stream += 2;
+    }
+    assert!(matches!(reading.join().unwrap(), Outcome::GoAway(_) | Outcome::Closed), "after {stream}");
+    assert!(stream > 300, "not before it is too much: {stream}");
+
+    // Who changes its mind now and then stays.
+    let mut fickle = Raw::open(gate.proxy);
+    for number in 0..300 {
+        let stream = number * 4 + 1;
+        fickle.send(&[get(stream, "/hold"), get(stream + 2, OUTSIDE)].concat());
+        assert_eq!(fickle.outcome(), Outcome::Answered(200), "{number}");
+        fickle.send(&cancel(stream));
+    }
+    fickle.send(&get(2001, OUTSIDE));
+    assert_eq!(fickle.outcome(), Outcome::Answered(200));
+}
+
+#[test]
+fn pings_keep_no_connection_without_requests() {
+    let upstream = upstream();
+    let gate = gate(&upstream)
+        .with("listen", "h2c = true\nheader_timeout = \"500ms\"\nidle_timeout = \"1s\"")
+        .start();
+    for is_used in [false, true] {
+        let mut raw = Raw::open(gate.proxy);
+        if is_used {
+            raw.send(&get(1, OUTSIDE));
+            assert_eq!(raw.outcome(), Outcome::Answered(200));
+        }
+        let began = Instant::now();
+        let mut sender = raw.again();
+        let pinging = thread::spawn(move || {
+            while sender.try_send(&frame(PING, 0, 0, &[7; 8])).is_ok()
+                && began.elapsed() < Duration::from_secs(8)
+            {
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        assert_eq!(raw.outcome(), Outcome::GoAway(0), "used: {is_used}");
+        let lived = began.elapsed();
+        assert!(lived > Duration::from_millis(300) && lived < Duration::from_secs(4), "{is_used}: {lived:?}");
+        drop(raw);
+        pinging.join().unwrap();
+    }
+}

@@ -349,13 +349,24 @@ fn operators_are_spoken_to_in_tls_where_it_is_set() {
     authority.sign("gate", &["gate.test"]);
     let file = |name: &str| folder.path().join(name).display().to_string();
     let lines = format!("certificate_file = \"{}\"\nkey_file = \"{}\"", file("gate.pem"), file("gate.key"));
-    let gate = gate(&upstream).with("listen.admin_tls", &lines).start();
+    let setup = |lines: &str| gate(&upstream).with("listen.admin_tls", lines);
+    let gate = setup(&lines).start();
     // Somebody who does not finish a handshake keeps nobody waiting.
     let _silent = TcpStream::connect(gate.admin).unwrap();
     let mut socket = authority.client().connect(gate.admin, "gate.test").unwrap();
     let answer = socket.ask(&get("/readyz", &[])).unwrap();
     assert_eq!((answer.status(), answer.text().as_str()), (200, "ready\n"));
     assert_eq!(socket.session().protocol_version(), Some(ProtocolVersion::TLSv1_3));
+    // Asked for certificates, operators need one.
+    let ca = format!("{lines}\nclient_ca_file = \"{}\"\nclient_auth = \"required\"", file("ca.pem"));
+    gate.reload(&setup(&ca)).unwrap();
+    let anonymous = authority.client().connect(gate.admin, "gate.test");
+    assert!(anonymous.ok().and_then(|mut socket| socket.ask(&get("/readyz", &[]))).is_none());
+    let own = authority.sign_with("operator", &["operator.test"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let mut socket = authority.client().showing(own).connect(gate.admin, "gate.test").unwrap();
+    assert_eq!(socket.ask(&get("/readyz", &[])).unwrap().status(), 200);
     let mut plain = TcpStream::connect(gate.admin).unwrap();
     plain.write_all(&get("/metrics", &[])).unwrap();
     let mut rest = Vec::new();

@@ -151,14 +151,15 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
             owes_since: Cell::new(None),
             is_answered: Cell::new(false),
         });
-        let guarded = Guarded { stream: Box::pin(stream), watch, streams: self.clone(), timer: None };
+        let guarded = Guarded { stream: Some(Box::pin(stream)), watch, streams: self.clone(), timer: None };
         tokio::task::spawn_local(guarded);
     }
 }
 
 /// A stream that ends when its client does not read; dropping it resets it.
 struct Guarded<F> {
-    stream: Pin<Box<F>>,
+    /// Present until the end.
+    stream: Option<Pin<Box<F>>>,
     watch: Rc<StreamWatch>,
     streams: Streams,
     timer: Option<Pin<Box<Sleep>>>,
@@ -191,7 +192,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.streams.0.current.replace(Some(Rc::clone(&this.watch)));
-        let polled = this.stream.as_mut().poll(cx);
+        let polled = this.stream.as_mut().map_or(Poll::Ready(()), |stream| stream.as_mut().poll(cx));
         this.streams.0.current.replace(None);
         if polled.is_pending() && !this.is_unread(cx) {
             return Poll::Pending;
@@ -206,6 +207,8 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
 
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
+        // The answer tells when it goes whether all of it was handed over.
+        self.stream = None;
         self.streams.ended(&self.watch);
         if std::thread::panicking() {
             self.streams.0.current.replace(None);
