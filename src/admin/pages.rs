@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,8 +21,8 @@ use axum::{
     },
     response::{IntoResponse, Response},
     routing::get,
+    serve::Listener,
 };
-use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::{metrics::Metrics, store::reference::Reference};
@@ -55,7 +56,7 @@ impl fmt::Debug for AdminState {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Listener<Addr = SocketAddr>,
     state: AdminState,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {

@@ -1,20 +1,26 @@
 //! `[listen]`: where clients and operators connect, and what one connection may cost.
 //!
-//! The admin listener is held to loopback here, because it has neither TLS nor a login of its own for health and
-//! metrics; the listeners themselves are the server's.
+//! The admin listener is held to loopback here unless it speaks TLS; the listeners themselves are the server's.
 
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use ipnet::IpNet;
 
-use super::{kinds::ByteSize, origin::HostPort, raw::RawListen, report::Report};
+use super::{
+    kinds::ByteSize,
+    listen_edge::{Edge, WrittenEdge},
+    listen_tls::{ADMIN, PROXY, Tls},
+    origin::HostPort,
+    raw::RawListen,
+    report::Report,
+};
 
 /// Where clients and operators connect, and the bounds of a connection.
 #[derive(Debug, Clone)]
 pub struct Listen {
     /// Where clients connect.
     pub proxy: SocketAddr,
-    /// Where operators connect: a loopback address, never the proxy's.
+    /// Where operators connect: a loopback address unless `admin_tls` is there, never the proxy's.
     pub admin: SocketAddr,
     /// Peers whose `X-Forwarded-*` headers count.
     pub trusted_proxies: Vec<IpNet>,
@@ -36,9 +42,16 @@ pub struct Listen {
     pub drain_timeout: Duration,
     /// Most client connections of the process at a time.
     pub max_connections: usize,
+    /// What a connection may be.
+    pub edge: Edge,
+    /// How clients are spoken to; in the clear when `None`.
+    pub tls: Option<Tls>,
+    /// How operators are spoken to; in the clear when `None`.
+    pub admin_tls: Option<Tls>,
 }
 
 impl Listen {
+    #[expect(clippy::too_many_lines, reason = "a line or a range a setting, and nothing else")]
     pub(super) fn parse(raw: RawListen, report: &mut Report) -> Self {
         let RawListen {
             proxy,
@@ -53,12 +66,32 @@ impl Listen {
             max_body,
             drain_timeout,
             max_connections,
+            h2c,
+            max_streams,
+            write_timeout,
+            min_body_rate,
+            body_grace,
+            proxy_protocol,
+            trace_context,
+            tls,
+            admin_tls,
         } = raw;
+        let edge = WrittenEdge {
+            h2c,
+            max_streams,
+            write_timeout,
+            min_body_rate,
+            body_grace,
+            proxy_protocol,
+            trace_context,
+        };
         let seconds = Duration::from_secs;
+        let proxy = report.take("listen.proxy", proxy, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let admin = report.take("listen.admin", admin, SocketAddr::from(([127, 0, 0, 1], 9090)));
+        let trusted_proxies = report.take("listen.trusted_proxies", trusted_proxies, Vec::new());
         let parsed = Self {
-            proxy: report.take("listen.proxy", proxy, SocketAddr::from(([127, 0, 0, 1], 8080))),
-            admin: report.take("listen.admin", admin, SocketAddr::from(([127, 0, 0, 1], 9090))),
-            trusted_proxies: report.take("listen.trusted_proxies", trusted_proxies, Vec::new()),
+            proxy,
+            admin,
             hosts: report.take("listen.hosts", hosts, Vec::new()),
             workers: NonZeroUsize::new(report.take_within("listen.workers", workers, 0, 0..=1024)),
             header_timeout: report.take_within(
@@ -96,6 +129,10 @@ impl Listen {
                 10_000,
                 1..=1_000_000,
             ),
+            edge: Edge::parse(edge, &trusted_proxies, report),
+            trusted_proxies,
+            tls: Tls::parse(tls, &PROXY, report),
+            admin_tls: Tls::parse(admin_tls, &ADMIN, report),
         };
         parsed.check_admin(report);
         parsed.check_trusted(report);
@@ -106,8 +143,9 @@ impl Listen {
         if report.is_wrong("listen.admin") {
             return;
         }
-        if !self.admin.ip().is_loopback() {
-            report.error("listen.admin", "the admin listener needs loopback; put a TLS proxy in front");
+        if !self.admin.ip().is_loopback() && self.admin_tls.is_none() {
+            let way_out = "name a certificate in [listen.admin_tls]";
+            report.error("listen.admin", format!("an admin listener off loopback needs TLS; {way_out}"));
             return;
         }
         // Port 0 asks the system for a free one, which differs each time. An unspecified address takes the port of

@@ -16,6 +16,8 @@ use super::{
     lenient::Lenient,
     limit_rule::{LimitMode, LimitRule, RouteClass},
     limits::{LimitHeaders, LimitStore, OnOutage},
+    listen_edge::{ProxyProtocol, TraceContext},
+    listen_tls::{CertificateFiles, ClientAuth},
     log::LogFormat,
     magento::{AccountShare, SettingsHome},
     nonces::NonceHome,
@@ -79,6 +81,28 @@ pub(super) struct RawListen {
     pub(super) max_body: Lenient<ByteSize>,
     pub(super) drain_timeout: Lenient<Duration>,
     pub(super) max_connections: Lenient<usize>,
+    pub(super) h2c: Lenient<bool>,
+    pub(super) max_streams: Lenient<usize>,
+    pub(super) write_timeout: Lenient<Duration>,
+    pub(super) min_body_rate: Lenient<ByteSize>,
+    pub(super) body_grace: Lenient<Duration>,
+    pub(super) proxy_protocol: Lenient<ProxyProtocol>,
+    pub(super) trace_context: Lenient<TraceContext>,
+    pub(super) tls: RawTls,
+    pub(super) admin_tls: RawTls,
+}
+
+/// `[listen.tls]` and `[listen.admin_tls]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTls {
+    pub(super) certificate_file: Lenient<PathBuf>,
+    pub(super) key_file: Lenient<PathBuf>,
+    pub(super) certificates: Lenient<Vec<CertificateFiles>>,
+    pub(super) strict_sni: Lenient<bool>,
+    pub(super) handshake_timeout: Lenient<Duration>,
+    pub(super) client_ca_file: Lenient<PathBuf>,
+    pub(super) client_auth: Lenient<ClientAuth>,
 }
 
 /// `[upstream]` as written.

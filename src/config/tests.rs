@@ -30,7 +30,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     (
         "[listen]\nadmin = '0.0.0.0:9090'",
-        &["listen.admin: the admin listener needs loopback; put a TLS proxy in front"],
+        &["listen.admin: an admin listener off loopback needs TLS; name a certificate in [listen.admin_tls]"],
     ),
     (
         "[listen]\nproxy = '0.0.0.0:9090'",
@@ -656,6 +656,53 @@ fn the_audit_and_the_jobs_refuse_what_would_not_work() {
         assert!(errors.contains(key) && !errors.contains("https://"), "{section}: {errors}");
     }
     assert_eq!(load(&with("[jobs]\nnonces = '0s'\n")).unwrap().jobs.nonces, None);
+}
+
+#[test]
+fn a_listener_speaks_tls_with_whole_pairs_of_files() {
+    let tls = |lines: &str| load(&with(&format!("[listen.tls]\n{lines}\n")));
+    let pair = "certificate_file = 'a.pem'\nkey_file = 'a.key'";
+    let more = "[[listen.tls.certificates]]\ncertificate_file = 'b.pem'\nkey_file = 'b.key'";
+    let config = tls(&format!("{pair}\n{more}")).unwrap();
+    let names = |files: &CertificateFiles| (files.certificate.clone(), files.key.clone());
+    let file = |name: String| Path::new("/etc/portcullis").join(name);
+    let named = |name: &str| (file(format!("{name}.pem")), file(format!("{name}.key")));
+    let pairs: Vec<_> = config.listen.tls.as_ref().unwrap().certificates.iter().map(names).collect();
+    assert_eq!(pairs, [named("a"), named("b")]);
+    for file in ["a.pem", "a.key", "b.pem", "b.key"] {
+        assert!(config.files().iter().any(|path| path.ends_with(file)), "{file} is not watched");
+    }
+    assert!(tls(more).unwrap().listen.tls.is_some());
+    assert!(tls("").unwrap().listen.tls.is_none());
+    for (lines, key) in [
+        ("certificate_file = 'a.pem'".to_owned(), "listen.tls.key_file"),
+        ("key_file = 'a.key'".to_owned(), "listen.tls.certificate_file"),
+        (more.replace("key_file", "kye_file"), "listen.tls.certificates"),
+        (more.replace("'b.key'", "5"), "listen.tls.certificates"),
+        ("certificates = 'b.pem'".to_owned(), "listen.tls.certificates"),
+        (format!("{pair}\nclient_auth = 'required'"), "listen.tls.client_auth"),
+        (format!("{pair}\nclient_ca_file = 'ca.pem'"), "listen.tls.client_ca_file"),
+        ("strict_sni = true".to_owned(), "listen.tls.strict_sni"),
+        (format!("{pair}\nhandshake_timeout = '1ms'"), "listen.tls.handshake_timeout"),
+    ] {
+        let errors = tls(&lines).unwrap_err().to_string();
+        assert!(errors.contains(key) && errors.lines().count() == 1, "{lines}: {errors}");
+    }
+}
+
+#[test]
+fn the_operators_port_leaves_loopback_with_tls_alone() {
+    let outside = "[listen]\nadmin = '0.0.0.0:9090'\nproxy = '127.0.0.1:8080'\n";
+    assert!(load(&with(outside)).unwrap_err().to_string().contains("listen.admin"));
+    let tls = "[listen.admin_tls]\ncertificate_file = 'a.pem'\nkey_file = 'a.key'\n";
+    assert!(load(&with(&format!("{outside}{tls}"))).is_ok());
+}
+
+#[test]
+fn a_proxy_line_needs_somebody_who_may_send_it() {
+    let errors = load(&with("[listen]\nproxy_protocol = 'require'\n")).unwrap_err().to_string();
+    assert!(errors.contains("listen.proxy_protocol"), "{errors}");
+    assert!(load(&with("[listen]\nproxy_protocol = 'require'\ntrusted_proxies = ['10.0.0.1']\n")).is_ok());
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct Explainer {
     pub refusals: Refusals,
     /// Whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,
+    /// Whether the gate's own listener speaks TLS: then whoever asks it spoke https.
+    pub speaks_tls: bool,
     /// Whether the upstream sees the client's credentials.
     pub credentials: Credentials,
     /// The longest form that is collected.
@@ -154,6 +156,7 @@ impl Explainer {
         let called = inquiry.called.as_ref().map(|(scheme, _)| *scheme);
         let is_tls = match (circumstances.scheme, called) {
             (Some(scheme), _) => scheme == Scheme::Https,
+            (None, _) if self.speaks_tls => true,
             (None, Some(Scheme::Https)) if self.trusted_proxies.is_empty() => {
                 notes.push(
                     "the client called https, but no listen.trusted_proxies may say so: the gate sees http \

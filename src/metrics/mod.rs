@@ -7,7 +7,8 @@ mod figures;
 mod redis;
 
 pub use figures::{
-    Decision, DeliveryLabel, ExchangeLabel, JobLabel, LimitLabel, LookupLabel, LookupMetrics, Metrics,
-    PasswordMetrics, ReadingLabel, RecordLabel, ReloadLabel, RunLabel, Seconds, ShadowLabel,
+    CertificateLabel, ClosedLabel, Decision, DeliveryLabel, EdgeMetrics, ExchangeLabel, HandshakeLabel,
+    JobLabel, LimitLabel, LookupLabel, LookupMetrics, Metrics, PasswordMetrics, ReadingLabel, RecordLabel,
+    ReloadLabel, RunLabel, Seconds, ShadowLabel,
 };
 pub use redis::{CommandLabel, RedisMetrics, SharedNonceLabel};

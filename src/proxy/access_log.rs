@@ -23,6 +23,17 @@ pub struct Line<'a> {
     pub request_id: &'a str,
     /// The client's address.
     pub client: String,
+    /// The W3C trace id, where the upstream saw one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<&'a str>,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`, as the client spoke.
+    pub protocol: &'static str,
+    /// The version of TLS, where it was spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<&'static str>,
+    /// SHA-256 of the client's certificate, where it showed one; no identity of the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<&'a str>,
     /// The HTTP method.
     pub method: &'a str,
     /// The path as received, without the query.

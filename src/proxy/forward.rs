@@ -15,6 +15,7 @@ use http::{
 };
 
 use super::{
+    forwarded,
     inject::HeaderEdits,
     peer::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Peer},
     reserved::Reserved,
@@ -31,13 +32,14 @@ const HOP_BY_HOP: [HeaderName; 7] =
     [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 /// A `Connection` header may not take these away: one side would judge by what the other never sees.
-const NEVER_NOMINATED: [HeaderName; 9] = [
+const NEVER_NOMINATED: [HeaderName; 10] = [
     AUTHORIZATION,
     COOKIE,
     HOST,
     CONTENT_LENGTH,
     CONTENT_TYPE,
     CONTENT_ENCODING,
+    FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
     FORWARDED_PROTO,
@@ -177,6 +179,7 @@ fn describe_client(headers: &mut HeaderMap, peer: &Peer) {
     drop_hearsay(headers, peer);
     if peer.is_trusted {
         append_hop(headers, peer);
+        forwarded::append(headers, peer.address);
     } else {
         headers.insert(FORWARDED_FOR, peer.text.clone());
     }
@@ -331,6 +334,7 @@ mod tests {
         assert_eq!(proxy["x-forwarded-for"], "1.2.3.4, 127.0.0.1");
         assert_eq!(proxy["x-forwarded-proto"], "https");
         assert_eq!(proxy["x-forwarded-prefix"], "/admin");
+        assert_eq!(proxy["forwarded"], "for=1.2.3.4, for=127.0.0.1");
     }
 
     #[test]

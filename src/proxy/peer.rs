@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 use ipnet::IpNet;
+
+use super::forwarded;
 
 /// `X-Forwarded-For`.
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -60,13 +62,24 @@ impl Peer {
         Self { address, is_trusted: trusted.contains(address), is_tls, text }
     }
 
-    /// The client: the rightmost address of `X-Forwarded-For` that is no trusted proxy, else the peer.
+    /// The client: the rightmost address of `X-Forwarded-For`, or of `Forwarded` where that is missing, that is no trusted
+    /// proxy, else the peer.
     #[must_use]
     pub fn client(&self, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
         if !self.is_trusted {
             return self.address;
         }
         let mut client = self.address;
+        if !headers.contains_key(FORWARDED_FOR) && headers.contains_key(FORWARDED) {
+            for hop in forwarded::hops(headers) {
+                let Some(address) = hop else { return client };
+                client = address;
+                if !trusted.contains(client) {
+                    return client;
+                }
+            }
+            return client;
+        }
         for value in headers.get_all(FORWARDED_FOR).iter().rev() {
             for hop in value.to_str().unwrap_or_default().rsplit(',') {
                 let Ok(address) = hop.trim().parse::<IpAddr>() else {
@@ -128,6 +141,21 @@ mod tests {
                 values.iter().map(|value| (FORWARDED_FOR, HeaderValue::from_str(value).unwrap())).collect();
             assert_eq!(proxy.client(&headers, &trusted()).to_string(), client, "{values:?}");
         }
+    }
+
+    #[test]
+    fn forwarded_names_the_client_where_the_other_header_is_missing() {
+        let proxy = Peer::new("10.0.0.1".parse().unwrap(), &trusted(), false);
+        let stranger = Peer::new("9.9.9.9".parse().unwrap(), &trusted(), false);
+        let mut headers = HeaderMap::new();
+        headers.insert(FORWARDED, HeaderValue::from_static("for=6.6.6.6, for=1.2.3.4, for=10.0.0.9"));
+        assert_eq!(proxy.client(&headers, &trusted()).to_string(), "1.2.3.4");
+        assert_eq!(stranger.client(&headers, &trusted()).to_string(), "9.9.9.9");
+        headers.insert(FORWARDED_FOR, HeaderValue::from_static("5.5.5.5"));
+        assert_eq!(proxy.client(&headers, &trusted()).to_string(), "5.5.5.5");
+        let hidden =
+            [(FORWARDED, HeaderValue::from_static("for=1.2.3.4, for=_hidden"))].into_iter().collect();
+        assert_eq!(proxy.client(&hidden, &trusted()).to_string(), "10.0.0.1");
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::{
     shared,
     standing::Standing,
     steadiness::ClockWatch,
+    tls::TlsHome,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -59,6 +60,7 @@ pub struct App {
     pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) admin_listener: TcpListener,
     pub(super) admin: AdminState,
+    pub(super) tls: TlsHome,
     pub(super) accepts: Arc<AtomicBool>,
     pub(super) chores: Chores,
     pub(super) replica: Option<Replica>,
@@ -76,6 +78,7 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
+        let tls = TlsHome::open(&config, clock.now())?;
         let (Opened { store, judge, reference }, silence) = Opened::begin(&config, &files.tree).await?;
         let metrics = Arc::new(Metrics::new());
         let link = shared::link(&config, &metrics)?;
@@ -89,8 +92,9 @@ impl App {
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::new(&store, facts.clone(), &metrics, config.cache.poll);
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
+        let measure = measure_tls(measure, &metrics, (&tls, &clock));
         let limits = LimitKeeper::new(&config, link.as_ref(), &metrics, &clock);
-        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits));
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits, &tls));
         let desks = kept.desks(&config, &facts)?;
         let window = config.oauth.timestamp_window.min(config.oauth.future_window);
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
@@ -129,6 +133,7 @@ impl App {
             listeners,
             admin_listener,
             admin,
+            tls,
             accepts,
             chores,
             replica,
@@ -143,6 +148,7 @@ impl App {
     /// # Errors
     /// As [`App::build`], except for listeners and the nonce journal, which a running gate holds.
     pub async fn examine(config: &Config) -> Result<InForce, BuildError> {
+        TlsHome::open(config, Clock::system().now())?;
         configured::examine(config, &Files::read(config)?.tree)?;
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
@@ -232,13 +238,13 @@ fn kept(
     config: &Config,
     clock: &Clock,
     (nonces, metrics, audit): (&Nonces, &Arc<Metrics>, &Audit),
-    (access_log, limits): (AccessLog, &Arc<LimitKeeper>),
+    (access_log, limits, tls): (AccessLog, &Arc<LimitKeeper>, &TlsHome),
 ) -> Kept {
     Kept {
         nonces: nonces.clone(),
         forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
         own_bodies: Arc::new(FormBudget::for_own_bodies()),
-        connections: Arc::new(Semaphore::new(config.listen.max_connections)),
+        connections: Arc::new(Semaphore::new(listener::room(config.listen.max_connections))),
         clock: clock.clone(),
         metrics: Arc::clone(metrics),
         access_log,
@@ -246,6 +252,7 @@ fn kept(
         sign_ins: endpoints::address_limit(config, clock),
         limits: Arc::clone(limits),
         audit: audit.clone(),
+        tls: tls.clone(),
     }
 }
 
@@ -306,6 +313,19 @@ fn measure(
         facts.measure();
         watch.measure();
         audit.measure();
+    })
+}
+
+/// The same, and how long certificates are good for.
+fn measure_tls(
+    measure: Arc<dyn Fn() + Send + Sync>,
+    metrics: &Arc<Metrics>,
+    (tls, clock): (&TlsHome, &Clock),
+) -> Arc<dyn Fn() + Send + Sync> {
+    let (metrics, tls, clock) = (Arc::clone(metrics), tls.clone(), clock.clone());
+    Arc::new(move || {
+        measure();
+        tls.measure(&metrics, clock.now());
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use super::tls::TlsProblems;
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
     config::ConfigErrors,
@@ -52,6 +53,9 @@ pub enum BuildError {
         /// The reason.
         source: RouteError,
     },
+    /// A listener cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsProblems),
     /// The file of integrations is none.
     #[error("integrations.file: {}: {reason}", path.display())]
     Declarations {
@@ -164,6 +168,7 @@ impl BuildError {
             | Self::Sessions { .. }
             | Self::Nonces(_)
             | Self::Redis(_)
+            | Self::Tls(_)
             | Self::Bind { .. }
             | Self::AccessLog { .. }
             | Self::Audit { .. }

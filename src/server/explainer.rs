@@ -30,7 +30,7 @@ impl App {
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let facts = wire::facts(config, store, judge, &LookupMetrics::default())?;
         let (nonces, nonce_use) = nonces(config).await?;
-        let refusals = wire::workers(config, &names).replies;
+        let refusals = wire::refusals(config, &names);
         // Explaining is no attempt to sign in, and no request that counts.
         let rules = (files.routes, names, endpoints::limit(config, None, QuotaRules::default()));
         Ok(Explainer {
@@ -38,6 +38,7 @@ impl App {
             nonces,
             refusals,
             trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
+            speaks_tls: config.listen.tls.is_some(),
             credentials: wire::forward(config).credentials,
             max_form: config.forms.max,
             other_hosts: other_hosts(config),

@@ -2,11 +2,15 @@
 
 use std::{io, net::SocketAddr};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 /// Connections that the kernel holds while workers are busy.
 const BACKLOG: i32 = 4096;
+
+/// File descriptors that clients leave to the rest of the process.
+const RESERVE: usize = 192;
 
 /// Binds `count` listeners to one address, spread by the kernel (`SO_REUSEPORT`). Port 0 is chosen once.
 ///
@@ -29,6 +33,27 @@ pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net
 /// When the runtime cannot watch it.
 pub(super) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
+}
+
+/// How many connections there can be, of those that there may be: each takes a file descriptor and so may its upstream
+/// connection, and the store, the logs and the listeners need some whatever clients do. The process's limit is raised as
+/// far as it may be first.
+pub(super) fn room(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let Some(descriptors) = current.and_then(|current| usize::try_from(current).ok()) else {
+        return wanted;
+    };
+    let room = (descriptors.saturating_sub(RESERVE) / 2).max(1);
+    if room < wanted {
+        tracing::warn!(
+            descriptors,
+            connections = room,
+            "listen.max_connections is more than the file descriptors allow; raise the limit (LimitNOFILE)"
+        );
+    }
+    wanted.min(room)
 }
 
 /// Workers share the port, and the kernel would let another process of the same user share it too: half of the clients

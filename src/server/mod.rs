@@ -25,6 +25,7 @@ mod run;
 mod shared;
 mod standing;
 mod steadiness;
+mod tls;
 mod watch;
 mod wire;
 
@@ -36,4 +37,5 @@ pub use handshake::integration_service;
 pub use operator::Operator;
 pub use reload::Reloader;
 pub use shared::RedisStatus;
+pub use tls::TlsProblems;
 pub(crate) use wire::Files;

@@ -14,6 +14,7 @@ use super::{
     error::{BuildError, ReloadError},
     handshake,
     limits::LimitKeeper,
+    tls::TlsHome,
     wire::{self, Files},
 };
 use crate::{
@@ -47,6 +48,7 @@ pub(super) struct Kept {
     /// How often everybody asked: counted on over a reload, too.
     pub(super) limits: Arc<LimitKeeper>,
     pub(super) audit: Audit,
+    pub(super) tls: TlsHome,
 }
 
 impl Kept {
@@ -71,7 +73,7 @@ impl Kept {
         let nonces = nonces.clone();
         let endpoints = desks.endpoints(&reference, handshake);
         let shared = Shared {
-            settings: wire::workers(config, &names),
+            settings: wire::workers(config, &names, self.tls.proxy()),
             pipeline: wire::pipeline(config, (routes, names, limit), &facts, (reference, nonces)),
             endpoints,
             facts,
@@ -179,10 +181,12 @@ impl Reloader {
         }
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix).map_err(BuildError::from)?;
+        let tls = self.0.kept.tls.next(&config, self.0.kept.clock.now()).map_err(BuildError::from)?;
         let judges_otherwise = judges_otherwise(&changed);
         let (facts, reference) = self.sources(&config, &files, judges_otherwise).await?;
         let desks = judges_otherwise.then(|| self.0.kept.desks(&config, &facts)).transpose()?;
         let desks = desks.unwrap_or_else(|| running.desks.clone());
+        self.0.kept.tls.take_up(tls);
         let (integrations, shared) = self.0.kept.serve(&config, (files, names), (facts, reference, &desks));
         self.0.rules.send_replace(Arc::new(shared));
         *running = Running { config, desks, integrations };

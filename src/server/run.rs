@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::watch, task::LocalSet};
 
-use super::{app::App, listener};
+use super::{app::App, listener, tls::AdminListener};
 use crate::{
     admin,
     proxy::engine::{Shared, Worker},
@@ -26,8 +26,9 @@ impl App {
         if let Some(replica) = self.replica {
             replica.start(self.chores.clone(), &draining);
         }
+        let admin_listener = AdminListener::new(self.admin_listener, self.tls)?;
         let (end_admin, mut admin_ends) = watch::channel(false);
-        let admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, async move {
+        let admin = tokio::spawn(admin::serve(admin_listener, self.admin, async move {
             let _ = admin_ends.wait_for(|ends| *ends).await;
         }));
         let mut workers = Vec::with_capacity(self.listeners.len());

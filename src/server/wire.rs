@@ -22,7 +22,7 @@ use crate::{
     proxy::{
         authenticate::AuthenticateRules,
         authorize::{AclMode, AuthorizeRules},
-        engine::{UpstreamSettings, WorkerSettings},
+        engine::{Pace, TlsSettings, UpstreamSettings, WorkerSettings},
         forward::{Credentials, ForwardRules, Proof},
         limit::LimitRules,
         locate::{LocateRules, Routes, Scope},
@@ -289,12 +289,29 @@ pub(super) fn forward(config: &Config) -> ForwardRules {
     }
 }
 
-pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
-    let config::Listen { header_timeout, idle_timeout, max_header_bytes, max_headers, max_body, .. } =
-        config.listen;
+pub(super) fn workers(config: &Config, names: &HeaderNames, tls: Option<TlsSettings>) -> WorkerSettings {
+    let config::Listen {
+        header_timeout, idle_timeout, max_header_bytes, max_headers, max_body, edge, ..
+    } = config.listen;
+    let config::Edge {
+        h2c,
+        max_streams,
+        write_timeout,
+        min_body_rate,
+        body_grace,
+        proxy_protocol,
+        trace_context,
+    } = edge;
     WorkerSettings {
         header_timeout,
         idle_timeout,
+        write_timeout,
+        pace: Pace { grace: body_grace, bytes_per_second: min_body_rate },
+        max_streams,
+        h2c,
+        requires_proxy_line: proxy_protocol == config::ProxyProtocol::Require,
+        begins_trace: trace_context == config::TraceContext::Begin,
+        tls,
         max_header_bytes,
         max_headers,
         max_body,

@@ -177,7 +177,7 @@ fn a_client_that_does_not_read_is_closed() {
         cut.store(true, Ordering::SeqCst);
         false
     });
-    let gate = gate(&upstream).with("listen", "idle_timeout = \"1s\"").start();
+    let gate = gate(&upstream).with("listen", "write_timeout = \"1s\"").start();
     let mut client = Client::connect(gate.proxy);
     client.send(&get(OUTSIDE, &[]));
     let began = Instant::now();

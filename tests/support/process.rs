@@ -84,7 +84,12 @@ impl Drop for Ending {
 impl Process {
     /// Starts the binary and waits until it serves. Its log must say `info` or more, as JSON.
     pub(crate) fn serve(config: &Path) -> Self {
-        let mut command = command(&["serve", "--config", config.to_str().unwrap()]);
+        Self::serve_with(config, |command| command)
+    }
+
+    /// The same, by a command that wraps the one given.
+    pub(crate) fn serve_with(config: &Path, wrap: impl FnOnce(Command) -> Command) -> Self {
+        let mut command = wrap(command(&["serve", "--config", config.to_str().unwrap()]));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (found, addresses) = mpsc::channel();
         let stdout = Kept::keep(child.stdout.take().unwrap(), |_| {});
@@ -102,6 +107,20 @@ impl Process {
                 panic!("the binary does not serve: {}", stderr.end());
             }
         }
+    }
+
+    /// Its resident memory in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The processor time it has used, in hundredths of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// Sends SIGTERM.

@@ -33,6 +33,15 @@ impl Credentials {
 
     /// The `Authorization` value for a GET of `path` on `shop.test`.
     pub(crate) fn authorization(&self, path: &str, timestamp: i64, nonce: &str) -> String {
+        self.signed((Scheme::Http, path), timestamp, nonce)
+    }
+
+    /// The same over https.
+    pub(crate) fn secure_authorization(&self, path: &str, timestamp: i64, nonce: &str) -> String {
+        self.signed((Scheme::Https, path), timestamp, nonce)
+    }
+
+    fn signed(&self, (scheme, path): (Scheme, &str), timestamp: i64, nonce: &str) -> String {
         let Self { key, secret, token, token_secret } = self;
         let signing_key = SigningKey::new(secret.as_bytes(), token_secret.as_bytes()).unwrap();
         let signer = Signer {
@@ -43,8 +52,7 @@ impl Credentials {
             reading: Reading::Rfc5849,
         };
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        let request =
-            SignedRequest { method: "GET", scheme: Scheme::Http, host: "shop.test", path, query, form: None };
+        let request = SignedRequest { method: "GET", scheme, host: "shop.test", path, query, form: None };
         signer.authorization(&request, &timestamp.to_string(), nonce)
     }
 }

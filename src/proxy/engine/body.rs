@@ -10,6 +10,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,9 +18,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::{form::Form, scan::Scan};
+use super::{form::Form, http2::StreamWatch, progress::Progress, scan::Scan, stall::Stall};
 use crate::proxy::address_limit::TooMany;
 
 /// Why a body ended before its end.
@@ -42,13 +43,16 @@ pub(super) enum BodyError {
 /// An incoming body that is passed on frame by frame.
 pub(super) struct Relay {
     incoming: Incoming,
-    remaining: Option<u64>,
+    /// The most bytes that may pass.
+    limit: u64,
     stall: Stall,
     trail: Rc<Trail>,
     passed: u64,
     scan: Option<Scan>,
     /// A piece that was read before anybody asked for it.
     ahead: Option<Bytes>,
+    /// The client's connection, where the body is a client's.
+    client: Option<Arc<Progress>>,
 }
 
 /// How a body fares, for the exchange, which outlives it.
@@ -88,13 +92,20 @@ impl Relay {
         }
         Self {
             incoming,
-            remaining: limit,
+            limit: limit.unwrap_or(u64::MAX),
             stall: Stall::new(idle),
             trail,
             passed: 0,
             scan: None,
             ahead: None,
+            client: None,
         }
+    }
+
+    /// Takes no less than its connection's pace from a client, and tells the connection of what comes.
+    pub(super) fn of_client(mut self, client: &Arc<Progress>) -> Self {
+        self.client = Some(Arc::clone(client));
+        self
     }
 
     /// Watches over the body from its first piece, which is read now: what is refused for it never reaches the upstream.
@@ -132,11 +143,11 @@ impl Relay {
             return self.fail(error);
         }
         let length = data.len() as u64;
-        if let Some(remaining) = &mut self.remaining {
-            match remaining.checked_sub(length) {
-                Some(left) => *remaining = left,
-                None => return self.fail(BodyError::TooLarge),
-            }
+        if let Some(client) = &self.client {
+            client.useful();
+        }
+        if length > self.limit.saturating_sub(self.passed) {
+            return self.fail(BodyError::TooLarge);
         }
         self.passed += length;
         // Whoever takes a body of known length does not ask again after its last byte.
@@ -158,12 +169,17 @@ impl Body for Relay {
         if let Some(data) = self.ahead.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                self.trail.awaits_sender.set(true);
-                ready!(self.stall.poll(cx));
-                return self.fail(BodyError::Stalled);
+        let frame = loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                // A frame without bytes is no sign of life: HTTP/2 has them, and a flood could be made of them.
+                Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                Poll::Ready(frame) => break frame,
+                Poll::Pending => {
+                    self.trail.awaits_sender.set(true);
+                    let (passed, pace) = (self.passed, self.client.as_ref().map(|client| client.pace()));
+                    ready!(self.stall.poll(passed, pace, cx));
+                    return self.fail(BodyError::Stalled);
+                }
             }
         };
         self.stall.moved();
@@ -227,33 +243,6 @@ impl Trail {
     }
 }
 
-/// A timer that costs nothing while data flows: it exists only while a frame is awaited.
-struct Stall {
-    limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
-}
-
-impl Stall {
-    const fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, is_waiting: false }
-    }
-
-    const fn moved(&mut self) {
-        self.is_waiting = false;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = Instant::now() + self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if !self.is_waiting {
-            self.is_waiting = true;
-            timer.as_mut().reset(deadline);
-        }
-        timer.as_mut().poll(cx)
-    }
-}
-
 /// What goes to the upstream.
 #[derive(Debug)]
 pub(super) enum Outgoing {
@@ -301,6 +290,8 @@ impl Body for Outgoing {
 /// What goes to the client. `on_end` runs once, when the last byte was handed over or the client went away.
 pub(super) struct Answer {
     content: Content,
+    /// The HTTP/2 stream that it goes out on.
+    stream: Option<Rc<StreamWatch>>,
     on_end: Option<Box<dyn FnOnce(Ended)>>,
 }
 
@@ -313,12 +304,21 @@ impl Answer {
     /// A body of our own.
     pub(super) fn own(bytes: Bytes, on_end: impl FnOnce(Ended) + 'static) -> Self {
         let length = bytes.len() as u64;
-        Self { content: Content::Own(bytes, length), on_end: Some(Box::new(on_end)) }
+        Self { content: Content::Own(bytes, length), stream: None, on_end: Some(Box::new(on_end)) }
     }
 
     /// The upstream's body as it comes.
     pub(super) fn upstream(relay: Relay, on_end: impl FnOnce(Ended) + 'static) -> Self {
-        Self { content: Content::Upstream(relay), on_end: Some(Box::new(on_end)) }
+        Self { content: Content::Upstream(relay), stream: None, on_end: Some(Box::new(on_end)) }
+    }
+
+    /// Goes out on an HTTP/2 stream, which hears how it fares.
+    pub(super) fn on(mut self, stream: Option<Rc<StreamWatch>>) -> Self {
+        if let Some(stream) = &stream {
+            stream.client_owes();
+        }
+        self.stream = stream;
+        self
     }
 }
 
@@ -330,11 +330,19 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
+        let polled = match &mut self.content {
             Content::Own(bytes, _) if bytes.is_empty() => Poll::Ready(None),
             Content::Own(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Upstream(relay) => Pin::new(relay).poll_frame(cx),
+        };
+        if let Some(stream) = &self.stream {
+            match &polled {
+                Poll::Pending => stream.client_owes_nothing(),
+                Poll::Ready(Some(Ok(_))) => stream.moved(),
+                Poll::Ready(Some(Err(_)) | None) => stream.answered(),
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -358,6 +366,9 @@ impl Drop for Answer {
             Content::Own(_, length) => Ended { bytes: *length, is_complete: true },
             Content::Upstream(relay) => relay.ended(),
         };
+        if let Some(stream) = self.stream.take().filter(|_| ended.is_complete) {
+            stream.answered();
+        }
         if let Some(on_end) = self.on_end.take() {
             on_end(ended);
         }

@@ -1,18 +1,24 @@
 //! One client's connection: accepted by a worker, served until it ends or the gate drains.
 
-use std::{convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error as _, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc,
+    time::Duration,
+};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, watch},
 };
 
 use super::{
-    exchange::exchange,
-    progress::{Observed, Progress, Watchdog},
+    arrival::{Arrived, Stream, arrive},
+    exchange::{Turn, exchange},
+    http2::{self, Streams},
+    progress::{Observed, Overdue, Patience, Progress, Watchdog},
+    security::Security,
     strict::Strict,
     worker::{Worker, WorkerSettings},
 };
@@ -25,6 +31,9 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 /// before it reads would lose the answer.
 const LINGER: Duration = Duration::from_secs(3);
 
+/// How long a client may still be told why its connection ends.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// How many header fields hyper takes if it is told nothing.
 const HYPER_MAX_HEADERS: usize = 100;
 
@@ -33,40 +42,118 @@ const HYPER_MAX_HEADERS: usize = 100;
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) peer: Peer,
+    pub(super) security: Option<Security>,
     pub(super) progress: Arc<Progress>,
+    _place: Place,
+}
+
+/// A connection that counts against the limit as long as this lives.
+#[derive(Debug)]
+struct Place {
+    worker: Rc<Worker>,
     _permit: OwnedSemaphorePermit,
 }
 
+impl Place {
+    fn new(worker: &Rc<Worker>, permit: OwnedSemaphorePermit) -> Self {
+        worker.service().shared.metrics.connections.inc();
+        Self { worker: Rc::clone(worker), _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.service().shared.metrics.connections.dec();
+    }
+}
+
+/// Serves a connection from its first byte to its end.
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    (socket, address): (TcpStream, SocketAddr),
+    permit: OwnedSemaphorePermit,
+    drain: watch::Receiver<bool>,
+) {
+    let place = Place::new(&worker, permit);
+    let shared = Arc::clone(&worker.service().shared);
+    let settings = &shared.settings;
+    let progress = Progress::start(Patience {
+        head: settings.header_timeout,
+        idle: settings.idle_timeout,
+        write: settings.write_timeout,
+        pace: settings.pace,
+    });
+    let (socket, left) = Observed::new(socket, Arc::clone(&progress));
+    let arrived = tokio::select! {
+        biased;
+        arrived = arrive(settings, socket, address, &shared.metrics) => arrived,
+        () = unused_drained(drain.clone()) => return,
+    };
+    let Ok(arrived) = arrived else {
+        return;
+    };
+    drop(shared);
+    let Arrived { peer, stream, speaks_http2, security } = arrived;
+    progress.await_head();
+    let client = Rc::new(Client { worker, peer, security, progress, _place: place });
+    let may_be_sending = match (stream, speaks_http2) {
+        (Stream::Plain(socket), false) => client.answer_http1(socket, drain).await,
+        (Stream::Tls(socket), false) => client.answer_http1(socket, drain).await,
+        (Stream::Plain(socket), true) => client.answer_http2(socket, drain).await,
+        (Stream::Tls(socket), true) => client.answer_http2(socket, drain).await,
+    };
+    if let (true, Ok(socket)) = (may_be_sending, left.await) {
+        linger(socket).await;
+    }
+}
+
 impl Client {
-    /// A connection that counts against the limit as long as this lives.
-    pub(super) fn new(worker: &Rc<Worker>, peer: Peer, permit: OwnedSemaphorePermit) -> Rc<Self> {
-        let shared = Arc::clone(&worker.service().shared);
-        let progress = Progress::start(shared.settings.idle_timeout, shared.settings.header_timeout);
-        shared.metrics.connections.inc();
-        Rc::new(Self { worker: Rc::clone(worker), peer, progress, _permit: permit })
-    }
-
-    /// Serves the connection to its end.
-    pub(super) async fn serve(self: Rc<Self>, socket: TcpStream, drain: watch::Receiver<bool>) {
-        let (socket, left) = Observed::new(socket, Arc::clone(&self.progress));
-        let may_be_sending = self.answer_all(socket, drain).await;
-        if let (true, Ok(socket)) = (may_be_sending, left.await) {
-            linger(socket).await;
-        }
-    }
-
     /// Answers one request after the other. Tells whether the client may still be sending.
-    async fn answer_all(self: &Rc<Self>, socket: Observed<TcpStream>, drain: watch::Receiver<bool>) -> bool {
+    async fn answer_http1<S>(self: &Rc<Self>, socket: S, drain: watch::Receiver<bool>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let service = service_fn(|request: Request<Incoming>| {
-            self.progress.busy();
-            let exchange = exchange(Rc::clone(self), request);
+            let turn = Turn { busy: self.progress.busy(), streams: None };
+            let exchange = exchange(Rc::clone(self), request, turn);
             async move { Ok::<_, Infallible>(exchange.await) }
         });
         let shared = Arc::clone(&self.worker.service().shared);
         let http = http(&shared.settings);
         let socket = Strict::new(socket, Arc::clone(&self.progress), shared.settings.max_header_bytes);
-        let mut connection =
-            std::pin::pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+        self.drive(std::pin::pin!(connection), drain, |connection| connection.graceful_shutdown()).await
+    }
+
+    /// Answers requests side by side.
+    async fn answer_http2<S>(self: &Rc<Self>, socket: S, drain: watch::Receiver<bool>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        self.progress.multiplex();
+        let shared = Arc::clone(&self.worker.service().shared);
+        let streams = Streams::new(&self.worker, &self.progress, shared.settings.write_timeout);
+        let http = http2::builder(&shared.settings, streams.clone());
+        let client = Rc::clone(self);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let turn = Turn { busy: client.progress.busy(), streams: Some(streams.clone()) };
+            let exchange = exchange(Rc::clone(&client), request, turn);
+            async move { Ok::<_, Infallible>(exchange.await) }
+        });
+        let connection = http.serve_connection(TokioIo::new(socket), service);
+        self.drive(std::pin::pin!(connection), drain, |connection| connection.graceful_shutdown()).await
+    }
+
+    /// Drives a connection to its end, or to the end of our patience with it.
+    async fn drive<C>(
+        &self,
+        mut connection: Pin<&mut C>,
+        drain: watch::Receiver<bool>,
+        say_goodbye: impl Fn(Pin<&mut C>),
+    ) -> bool
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
         let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&self.progress)));
         let mut drained = std::pin::pin!(self.drained(drain));
         let mut is_draining = false;
@@ -76,18 +163,36 @@ impl Client {
                 ended = connection.as_mut() => {
                     return ended.map_or_else(|error| self.broke_off(&error), |()| self.progress.has_left_unread());
                 }
-                () = watchdog.as_mut() => return false,
+                overdue = watchdog.as_mut() => {
+                    self.count_overdue(overdue);
+                    if self.progress.is_multiplexed() && overdue != Overdue::Unread {
+                        // So that the client knows which of its requests were never looked at.
+                        say_goodbye(connection.as_mut());
+                        let _ = tokio::time::timeout(FAREWELL, connection).await;
+                    }
+                    return false;
+                }
                 () = drained.as_mut(), if !is_draining => {
                     is_draining = true;
-                    connection.as_mut().graceful_shutdown();
+                    self.progress.leave();
+                    say_goodbye(connection.as_mut());
                 }
             }
         }
     }
 
-    async fn drained(&self, mut drain: watch::Receiver<bool>) {
-        // The guard that `wait_for` returns must not live across an await.
-        drop(drain.wait_for(|is_draining| *is_draining).await);
+    fn count_overdue(&self, overdue: Overdue) {
+        let reason = match overdue {
+            Overdue::Silent => return,
+            Overdue::Unread => "unread",
+            Overdue::Noisy => "http2_flood",
+        };
+        tracing::debug!(client = %self.peer.address, reason, "client connection closed");
+        self.worker.service().shared.metrics.edge.close(reason);
+    }
+
+    async fn drained(&self, drain: watch::Receiver<bool>) {
+        begins(drain).await;
         if !self.progress.was_used() {
             tokio::time::sleep(FIRST_REQUEST_GRACE).await;
         }
@@ -95,6 +200,10 @@ impl Client {
 
     /// hyper answered a head that is none with 400 or 431 itself, or the client went away.
     fn broke_off(&self, error: &hyper::Error) -> bool {
+        if self.progress.is_multiplexed() {
+            self.broke_rules(error);
+            return false;
+        }
         if !error.is_parse() {
             tracing::debug!(error = %error, client = %self.peer.address, "client connection ended early");
             return self.progress.has_left_unread();
@@ -105,11 +214,14 @@ impl Client {
         self.worker.service().shared.metrics.decisions.get_or_create(&refused).inc();
         true
     }
-}
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.worker.service().shared.metrics.connections.dec();
+    /// The codec told an HTTP/2 client with GOAWAY what it did, or the client went away.
+    fn broke_rules(&self, error: &hyper::Error) {
+        tracing::debug!(error = %error, client = %self.peer.address, "HTTP/2 connection ended early");
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+        if cause.is_some_and(h2::Error::is_library) {
+            self.worker.service().shared.metrics.edge.close("http2_violation");
+        }
     }
 }
 
@@ -127,6 +239,17 @@ fn http(settings: &WorkerSettings) -> http1::Builder {
         builder.max_headers(settings.max_headers);
     }
     builder
+}
+
+/// Completes when the gate drains and who has not even said who it is has had its time.
+async fn unused_drained(drain: watch::Receiver<bool>) {
+    begins(drain).await;
+    tokio::time::sleep(FIRST_REQUEST_GRACE).await;
+}
+
+async fn begins(mut drain: watch::Receiver<bool>) {
+    // The guard that `wait_for` returns must not live across an await.
+    drop(drain.wait_for(|is_draining| *is_draining).await);
 }
 
 /// Closes the writing side, then reads and forgets until the client closes too.

@@ -15,7 +15,9 @@ use super::{
     body::{Answer, Fate, Outgoing, Relay, Trail},
     connection::Client,
     form::{Form, FormBudget, refused},
+    http2::Streams,
     pool::{ConnectError, Held},
+    progress::Busy,
     report::Report,
     scan::Scan,
     upgrade,
@@ -27,6 +29,8 @@ use crate::{
         outcome::{Forward, Outcome},
         peer::Peer,
         pipeline::{Known, Step},
+        trace::Trace,
+        translate::translate,
     },
 };
 
@@ -36,30 +40,47 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is believed.
 const MAX_REQUEST_ID: usize = 128;
 
+/// What an exchange holds of its connection.
+pub(super) struct Turn {
+    pub(super) busy: Busy,
+    /// On HTTP/2.
+    pub(super) streams: Option<Streams>,
+}
+
 /// Answers one request.
-pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>) -> Response<Answer> {
+pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, turn: Turn) -> Response<Answer> {
+    let Turn { busy, streams } = turn;
+    let stream = streams.and_then(|streams| streams.current());
     let service = client.worker.service();
     let shared = &service.shared;
     let now = shared.clock.now();
-    let (head, body) = request.into_parts();
-    let mut report = Report::start(&service, &head, &client.peer, now);
+    let (mut head, body) = request.into_parts();
+    let translated = translate(&mut head, shared.settings.max_headers);
+    let mut report = Report::start(&service, &head, &client, now);
     report.request_id = request_id(&head, &client.peer);
     let request_id = report.request_id.clone();
 
     let accept = head.headers.get(ACCEPT).cloned();
-    let body = Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout);
+    let wants_body = stream.is_none() || head.method != Method::HEAD;
+    let body =
+        Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout).of_client(&client.progress);
     let trail = body.trail();
     let inbound = Inbound { client: &client, service: &service, now };
-    let mut response = match inbound.respond(head, body, &mut report).await {
-        Ok(response) => response,
-        Err(rejection) => refuse(&service, &rejection, accept.as_ref(), &mut report),
+    let responded = match translated {
+        Ok(()) => inbound.respond(head, body, &mut report).await,
+        Err(rejection) => Err(rejection),
     };
+    let mut response =
+        responded.unwrap_or_else(|rejection| refuse(&service, &rejection, accept.as_ref(), &mut report));
     if let Some(standing) = report.standing() {
         standing.write(shared.settings.limit_fields, response.headers_mut());
     }
     response.headers_mut().insert(REQUEST_ID, request_id);
     report.status = response.status();
-    response.map(|content| content.into_answer(client, trail, report))
+    response.map(|content| {
+        let content = if wants_body { content } else { content.without_own() };
+        content.into_answer((client, busy), trail, report).on(stream)
+    })
 }
 
 /// What an answer is made of, before it is tied to its report.
@@ -69,16 +90,24 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// The codec of HTTP/2 would send our own body also where HEAD was asked.
+    fn without_own(self) -> Self {
+        match self {
+            Self::Own(_) => Self::Own(Bytes::new()),
+            Self::Upstream(..) => self,
+        }
+    }
+
     /// The answer's body. When it ends, the client's turn begins, and the upstream's connection is free if nothing of
     /// either body is left on it.
-    fn into_answer(self, client: Rc<Client>, request: Rc<Trail>, report: Report) -> Answer {
+    fn into_answer(self, (client, busy): (Rc<Client>, Busy), request: Rc<Trail>, report: Report) -> Answer {
         let end = move |ended, held: Option<Held>| {
             if !request.is_complete() {
                 client.progress.leave_unread();
             } else if let Some(held) = held {
                 held.release();
             }
-            client.progress.idle();
+            drop(busy);
             report.finish(ended);
         };
         match self {
@@ -118,6 +147,7 @@ impl Inbound<'_> {
         let mut head = service.shared.forward.request(head, edits, peer);
         // After `Connection` was obeyed, which could have nominated it away.
         head.headers.insert(REQUEST_ID, report.request_id.clone());
+        Trace::write(report.trace.as_ref(), &mut head.headers);
         let answered = match upgrades {
             Some(extensions) => upgrade::forward((self.client, service), head, extensions, report).await,
             None => forward(service, head, body.into_outgoing(), report).await,

@@ -3,19 +3,25 @@
 //! Everything that knows hyper is in this folder, so that another codec could take its place. One worker a core, each
 //! with a runtime, a listener and upstream connections of its own; the pipeline, the facts and the nonces are shared.
 
+mod arrival;
 mod body;
 mod connection;
 mod exchange;
 mod form;
+mod http2;
 mod own;
 mod pool;
 mod progress;
 mod report;
 mod scan;
+mod security;
+mod stall;
 mod strict;
 mod upgrade;
 mod worker;
 
+pub use arrival::TlsSettings;
 pub use form::FormBudget;
 pub use pool::UpstreamSettings;
+pub use stall::Pace;
 pub use worker::{Shared, Worker, WorkerSettings};

@@ -12,22 +12,43 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
     time::{Instant, Sleep},
 };
 
-use super::strict::Violation;
+use super::{stall::Pace, strict::Violation};
 
 /// No deadline: something else limits the connection.
 const NEVER: u64 = u64::MAX;
+
+/// What a client of HTTP/2 may send that is neither a request nor a body, and moves no answer: pings, settings, empty frames.
+/// More than the window of a connection: bodies that nobody has read yet count until somebody does.
+const MAX_NOISE: u64 = 1024 * 1024;
+
+/// How long a client of HTTP/2 may take to agree that the connection ends.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// How patient the gate is with a client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the first byte of a head to its last.
+    pub(super) head: Duration,
+    /// Between two requests.
+    pub(super) idle: Duration,
+    /// Until it reads on.
+    pub(super) write: Duration,
+    /// While it sends a body.
+    pub(super) pace: Pace,
+}
 
 /// What a connection is doing. It never leaves its thread; it is atomic only because hyper wants an upgradeable socket to
 /// be `Send`.
@@ -38,45 +59,120 @@ pub(super) struct Progress {
     speak_by: AtomicU64,
     /// Milliseconds after `began` at which the client must have read something.
     read_by: AtomicU64,
+    /// Exchanges under way; more than one on HTTP/2 alone.
+    busy: AtomicUsize,
+    /// Bytes that arrived since anything useful.
+    noise: AtomicU64,
+    is_multiplexed: AtomicBool,
+    is_leaving: AtomicBool,
     is_idle: AtomicBool,
     was_used: AtomicBool,
     left_unread: AtomicBool,
     is_upgraded: AtomicBool,
     violation: OnceLock<Violation>,
-    idle_timeout: Duration,
-    header_timeout: Duration,
+    patience: Patience,
+}
+
+/// An exchange under way; when the last of a connection ends, the client may think for a while.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Progress>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0.busy.fetch_sub(1, Relaxed) == 1 {
+            self.0.idle();
+        }
+    }
+}
+
+/// Why a connection ends before its client ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// Nothing came for too long.
+    Silent,
+    /// An answer was not read for too long.
+    Unread,
+    /// Too much came that is of no use.
+    Noisy,
 }
 
 impl Progress {
     /// A new connection: it must send a head soon.
-    pub(super) fn start(idle_timeout: Duration, header_timeout: Duration) -> Arc<Self> {
+    pub(super) fn start(patience: Patience) -> Arc<Self> {
         let progress = Self {
             began: Instant::now(),
             speak_by: AtomicU64::new(NEVER),
             read_by: AtomicU64::new(NEVER),
+            busy: AtomicUsize::new(0),
+            noise: AtomicU64::new(0),
+            is_multiplexed: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             is_idle: AtomicBool::new(true),
             was_used: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
             violation: OnceLock::new(),
-            idle_timeout,
-            header_timeout,
+            patience,
         };
-        progress.speak_by.store(progress.after(header_timeout), Relaxed);
+        progress.await_head();
         Arc::new(progress)
     }
 
+    /// How slow its bodies may be.
+    pub(super) fn pace(&self) -> Pace {
+        self.patience.pace
+    }
+
+    /// Whatever had to come before the first head has come.
+    pub(super) fn await_head(&self) {
+        self.speak_by.store(self.after(self.patience.head), Relaxed);
+        self.is_idle.store(true, Relaxed);
+    }
+
+    /// Requests will come side by side, and between them what is none.
+    pub(super) fn multiplex(&self) {
+        self.is_multiplexed.store(true, Relaxed);
+    }
+
+    /// Whether they do.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.is_multiplexed.load(Relaxed)
+    }
+
+    /// The client was told to leave. One of HTTP/2 has to agree to that, and has a moment for it once nothing is under way.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Relaxed);
+        if self.is_multiplexed() && self.busy.load(Relaxed) == 0 {
+            self.idle();
+        }
+    }
+
+    /// A request came, or bytes of a body moved.
+    pub(super) fn useful(&self) {
+        self.noise.store(0, Relaxed);
+    }
+
+    /// The client makes work for nothing.
+    pub(super) fn flooded(&self) {
+        self.noise.store(NEVER, Relaxed);
+    }
+
     /// A whole head arrived; the exchange has its own limits.
-    pub(super) fn busy(&self) {
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Relaxed);
+        self.useful();
         self.speak_by.store(NEVER, Relaxed);
         self.is_idle.store(false, Relaxed);
         self.was_used.store(true, Relaxed);
         self.left_unread.store(false, Relaxed);
+        Busy(Arc::clone(self))
     }
 
     /// The exchange ended; the client may think for a while.
-    pub(super) fn idle(&self) {
-        self.speak_by.store(self.after(self.idle_timeout), Relaxed);
+    fn idle(&self) {
+        let is_leaving = self.is_multiplexed() && self.is_leaving.load(Relaxed);
+        let patience = if is_leaving { LEAVE } else { self.patience.idle };
+        self.speak_by.store(self.after(patience), Relaxed);
         self.is_idle.store(true, Relaxed);
     }
 
@@ -115,17 +211,20 @@ impl Progress {
         self.violation.get().copied()
     }
 
-    fn bytes_arrived(&self) {
-        if self.is_idle.load(Relaxed) {
+    fn bytes_arrived(&self, count: usize) {
+        if self.is_multiplexed.load(Relaxed) {
+            // A ping is no head: it neither begins the time of one nor prolongs the pause.
+            self.noise.fetch_update(Relaxed, Relaxed, |noise| Some(noise.saturating_add(count as u64))).ok();
+        } else if self.is_idle.load(Relaxed) {
             self.is_idle.store(false, Relaxed);
-            self.speak_by.store(self.after(self.header_timeout), Relaxed);
+            self.speak_by.store(self.after(self.patience.head), Relaxed);
         }
     }
 
     fn wrote(&self, is_blocked: bool) {
         let is_waiting = self.read_by.load(Relaxed) != NEVER;
         if is_blocked && !is_waiting {
-            self.read_by.store(self.after(self.idle_timeout), Relaxed);
+            self.read_by.store(self.after(self.patience.write), Relaxed);
         } else if !is_blocked && is_waiting {
             self.read_by.store(NEVER, Relaxed);
         }
@@ -139,6 +238,16 @@ impl Progress {
         let deadline = self.speak_by.load(Relaxed).min(self.read_by.load(Relaxed));
         (deadline != NEVER).then(|| self.began + Duration::from_millis(deadline))
     }
+
+    /// What the client is at fault for when the deadline has come.
+    fn fault(&self) -> Overdue {
+        let is_unread = self.read_by.load(Relaxed) < self.speak_by.load(Relaxed);
+        if is_unread { Overdue::Unread } else { Overdue::Silent }
+    }
+
+    fn is_noisy(&self) -> bool {
+        self.noise.load(Relaxed) > MAX_NOISE
+    }
 }
 
 /// A client's socket that reports when a head begins and when the client does not read, and that is handed out when the
@@ -147,6 +256,8 @@ impl Progress {
 pub(super) struct Observed<S> {
     /// Present until the drop.
     socket: Option<S>,
+    /// What was read and put back.
+    unread: Bytes,
     progress: Arc<Progress>,
     afterwards: Option<oneshot::Sender<S>>,
 }
@@ -155,7 +266,13 @@ impl<S: Unpin> Observed<S> {
     /// Observes `socket`, and where it will be found after the drop.
     pub(super) fn new(socket: S, progress: Arc<Progress>) -> (Self, oneshot::Receiver<S>) {
         let (afterwards, left) = oneshot::channel();
-        (Self { socket: Some(socket), progress, afterwards: Some(afterwards) }, left)
+        let unread = Bytes::new();
+        (Self { socket: Some(socket), unread, progress, afterwards: Some(afterwards) }, left)
+    }
+
+    /// Lets whoever reads next begin with these.
+    pub(super) fn put_back(&mut self, bytes: Bytes) {
+        self.unread = bytes;
     }
 
     fn socket(&mut self) -> io::Result<Pin<&mut S>> {
@@ -169,9 +286,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let count = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(count));
+            self.progress.bytes_arrived(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
         let answer = self.socket()?.poll_read(cx, buffer);
         if answer.is_ready() {
-            self.progress.bytes_arrived();
+            self.progress.bytes_arrived(buffer.filled().len() - before);
         }
         answer
     }
@@ -216,9 +340,12 @@ impl Watchdog {
 }
 
 impl Future for Watchdog {
-    type Output = ();
+    type Output = Overdue;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Overdue> {
+        if self.progress.is_noisy() {
+            return Poll::Ready(Overdue::Noisy);
+        }
         // A later deadline waits for the timer that is already armed: no timer is touched for a quick request.
         if let Some(deadline) = self.progress.deadline()
             && deadline < self.timer.deadline()
@@ -227,10 +354,10 @@ impl Future for Watchdog {
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             match self.progress.deadline() {
-                Some(deadline) if deadline <= Instant::now() => return Poll::Ready(()),
+                Some(deadline) if deadline <= Instant::now() => return Poll::Ready(self.progress.fault()),
                 Some(deadline) => self.timer.as_mut().reset(deadline),
                 None => {
-                    let far = Instant::now() + self.progress.idle_timeout;
+                    let far = Instant::now() + self.progress.patience.idle;
                     self.timer.as_mut().reset(far);
                 }
             }
@@ -247,10 +374,12 @@ mod tests {
 
     const IDLE: Duration = Duration::from_millis(400);
     const HEADER: Duration = Duration::from_millis(100);
+    const PATIENCE: Patience =
+        Patience { head: HEADER, idle: IDLE, write: IDLE, pace: Pace { grace: IDLE, bytes_per_second: 0 } };
 
     /// How long a connection lives on which `steps` happen.
-    async fn lives(steps: impl AsyncFnOnce(&Progress)) -> Duration {
-        let progress = Progress::start(IDLE, HEADER);
+    async fn lives(steps: impl AsyncFnOnce(&Arc<Progress>)) -> Duration {
+        let progress = Progress::start(PATIENCE);
         let began = Instant::now();
         let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&progress)));
         let mut steps = std::pin::pin!(steps(&progress));
@@ -259,7 +388,7 @@ mod tests {
             tokio::select! {
                 biased;
                 () = steps.as_mut(), if !are_over => are_over = true,
-                () = watchdog.as_mut() => return began.elapsed(),
+                _ = watchdog.as_mut() => return began.elapsed(),
             }
         }
     }
@@ -279,7 +408,7 @@ mod tests {
             is_about(lives(async |_| {}).await, HEADER);
             let slow_head = lives(async |progress| {
                 for _ in 0..4 {
-                    progress.bytes_arrived();
+                    progress.bytes_arrived(1);
                     tokio::time::sleep(HEADER / 5).await;
                 }
             });
@@ -291,16 +420,14 @@ mod tests {
     fn a_used_connection_may_idle_longer_than_a_head_may_take() {
         on_one_thread(async {
             let lived = lives(async |progress| {
-                progress.bytes_arrived();
-                progress.busy();
-                progress.idle();
+                progress.bytes_arrived(1);
+                drop(progress.busy());
             });
             is_about(lived.await, IDLE);
             let second_head = lives(async |progress| {
-                progress.busy();
-                progress.idle();
+                drop(progress.busy());
                 tokio::time::sleep(HEADER).await;
-                progress.bytes_arrived();
+                progress.bytes_arrived(1);
             });
             is_about(second_head.await, HEADER * 2);
         });
@@ -310,24 +437,26 @@ mod tests {
     fn an_exchange_has_no_limit_here_but_an_unread_answer_has() {
         on_one_thread(async {
             let exchange = lives(async |progress| {
-                progress.busy();
+                let busy = progress.busy();
                 tokio::time::sleep(IDLE + HEADER).await;
-                progress.idle();
+                drop(busy);
             });
             is_about(exchange.await, IDLE * 2 + HEADER);
             let unread = lives(async |progress| {
-                progress.busy();
+                let _busy = progress.busy();
                 progress.wrote(true);
                 tokio::time::sleep(IDLE / 2).await;
                 progress.wrote(true);
+                tokio::time::sleep(IDLE).await;
             });
             is_about(unread.await, IDLE);
             let resumed = lives(async |progress| {
-                progress.busy();
+                let _busy = progress.busy();
                 progress.wrote(true);
                 tokio::time::sleep(IDLE / 2).await;
                 progress.wrote(false);
                 progress.wrote(true);
+                tokio::time::sleep(IDLE * 2).await;
             });
             is_about(resumed.await, IDLE + IDLE / 2);
         });
@@ -336,7 +465,7 @@ mod tests {
     #[test]
     fn an_observed_socket_reports_and_is_handed_out_afterwards() {
         on_one_thread(async {
-            let progress = Progress::start(IDLE, HEADER);
+            let progress = Progress::start(PATIENCE);
             let (near, mut far) = tokio::io::duplex(4);
             let (mut observed, left) = Observed::new(near, Arc::clone(&progress));
             far.write_all(b"GET").await.unwrap();

@@ -4,14 +4,14 @@
 
 use std::{net::IpAddr, rc::Rc, time::Instant};
 
-use http::{HeaderValue, StatusCode, request::Parts};
+use http::{HeaderValue, StatusCode, Version, request::Parts};
 
-use super::{body::Ended, worker::Service};
+use super::{body::Ended, connection::Client, security::Security, worker::Service};
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
     clock::rfc3339,
     metrics::{Decision, ReadingLabel, ShadowLabel},
-    proxy::{access_log::Line, peer::Peer, pipeline::Notes, replays::Replay, shadow::Agreement},
+    proxy::{access_log::Line, pipeline::Notes, replays::Replay, shadow::Agreement, trace::Trace},
     reply::Standing,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Report {
     client: IpAddr,
     /// Kept only where a line will be written.
     line: Option<Line0>,
+    pub(super) trace: Option<Trace>,
+    security: Option<Security>,
     notes: Notes,
     refused: Option<&'static str>,
     began: Instant,
@@ -39,23 +41,28 @@ pub(super) struct Report {
 struct Line0 {
     method: http::Method,
     path: String,
+    version: Version,
 }
 
 impl Report {
-    pub(super) fn start(service: &Rc<Service>, head: &Parts, peer: &Peer, now: UnixTime) -> Self {
+    pub(super) fn start(service: &Rc<Service>, head: &Parts, client: &Client, now: UnixTime) -> Self {
         let shared = &service.shared;
         shared.metrics.in_flight.inc();
-        let line = shared
-            .access_log
-            .is_on()
-            .then(|| Line0 { method: head.method.clone(), path: head.uri.path().to_owned() });
+        let line = shared.access_log.is_on().then(|| Line0 {
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            version: head.version,
+        });
+        let begun = || if shared.settings.begins_trace { begin_trace() } else { None };
         Self {
             service: Rc::clone(service),
             request_id: HeaderValue::from_static(""),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST),
             time: now,
-            client: peer.client(&head.headers, &shared.settings.trusted_proxies),
+            client: client.peer.client(&head.headers, &shared.settings.trusted_proxies),
             line,
+            trace: Trace::of(&head.headers).or_else(begun),
+            security: client.security.clone(),
             notes: Notes::default(),
             refused: None,
             began: Instant::now(),
@@ -171,6 +178,10 @@ impl Report {
             time: rfc3339(self.time),
             request_id: self.request_id.to_str().unwrap_or_default(),
             client: self.client.to_string(),
+            trace_id: self.trace.as_ref().map(Trace::id),
+            protocol: protocol(head.version),
+            tls: self.security.as_ref().map(|security| security.version),
+            client_certificate: self.security.as_ref().and_then(|security| security.certificate.as_deref()),
             method: head.method.as_str(),
             path: &head.path,
             status: self.status.as_u16(),
@@ -194,6 +205,19 @@ impl Report {
         };
         self.service.shared.access_log.write(&line);
     }
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+fn begin_trace() -> Option<Trace> {
+    let span = uuid::Uuid::now_v7().as_u64_pair().1;
+    Trace::begin(*uuid::Uuid::now_v7().as_bytes(), span.to_be_bytes())
 }
 
 impl Drop for Report {

@@ -18,21 +18,18 @@ use tokio::{
 };
 
 use super::{
-    connection::Client,
+    arrival::TlsSettings,
+    connection,
     form::FormBudget,
     pool::{Pool, UpstreamSettings},
+    stall::Pace,
 };
 use crate::{
     clock::Clock,
     metrics::Metrics,
     proxy::{
-        access_log::AccessLog,
-        forward::ForwardRules,
-        own::Endpoints,
-        peer::{Peer, TrustedProxies},
-        pipeline::Pipeline,
-        replays::ReplayWatch,
-        shadow::Sampler,
+        access_log::AccessLog, forward::ForwardRules, own::Endpoints, peer::TrustedProxies,
+        pipeline::Pipeline, replays::ReplayWatch, shadow::Sampler,
     },
     reply,
     store::facts::Facts,
@@ -46,8 +43,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct WorkerSettings {
     /// From the first byte of a head to its last.
     pub header_timeout: Duration,
-    /// Between two requests of a connection, between two frames of a body, and until a client reads on.
+    /// Between two requests of a connection, and between two frames of a body.
     pub idle_timeout: Duration,
+    /// Until a client reads on.
+    pub write_timeout: Duration,
+    /// The slowest that a body may come.
+    pub pace: Pace,
+    /// Most requests of one HTTP/2 connection at a time.
+    pub max_streams: u32,
+    /// Whether a client may begin with HTTP/2 in the clear.
+    pub h2c: bool,
+    /// Whether a PROXY line comes first, from a trusted proxy.
+    pub requires_proxy_line: bool,
+    /// Whether a trace context is begun where there is none.
+    pub begins_trace: bool,
+    /// How clients are spoken to; in the clear when `None`.
+    pub tls: Option<TlsSettings>,
     /// The longest head.
     pub max_header_bytes: usize,
     /// The most header fields.
@@ -189,12 +200,10 @@ impl Worker {
     ) {
         // Without it answers are only later.
         let _ = socket.set_nodelay(true);
-        let peer = Peer::new(address.ip(), &self.service().shared.settings.trusted_proxies, false);
         let open = Open::new(self);
-        let client = Client::new(self, peer, permit);
-        let drain = drain.clone();
+        let (worker, drain) = (Rc::clone(self), drain.clone());
         tokio::task::spawn_local(async move {
-            client.serve(socket, drain).await;
+            connection::serve(worker, (socket, address), permit, drain).await;
             drop(open);
         });
     }

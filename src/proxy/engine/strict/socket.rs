@@ -96,13 +96,16 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::proxy::engine::{progress::Patience, stall::Pace};
 
     /// What hyper would read, in pieces of `size`, of `bytes` on a connection that ends behind them.
     async fn passed(bytes: &[u8], size: usize) -> (Vec<u8>, Option<io::ErrorKind>) {
         let (near, mut far) = tokio::io::duplex(1024);
         far.write_all(bytes).await.unwrap();
         drop(far);
-        let progress = Progress::start(Duration::from_secs(1), Duration::from_secs(1));
+        let second = Duration::from_secs(1);
+        let pace = Pace { grace: second, bytes_per_second: 0 };
+        let progress = Progress::start(Patience { head: second, idle: second, write: second, pace });
         let mut socket = Strict::new(near, progress, 1024);
         let (mut read, mut piece) = (Vec::new(), vec![0; size]);
         loop {
