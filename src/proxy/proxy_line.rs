@@ -55,7 +55,8 @@ fn read_v1(bytes: &[u8]) -> Progress {
         return if may_end { Progress::Incomplete } else { Progress::Malformed };
     };
     let text = line.get(..end).and_then(|line| std::str::from_utf8(line).ok());
-    match text.and_then(said_v1) {
+    // A bare line feed is refused as soon as it comes; what follows must not make it good again.
+    match text.filter(|line| !line.contains('\n')).and_then(said_v1) {
         Some(announced) => Progress::Read(announced, end + 2),
         None => Progress::Malformed,
     }
@@ -182,6 +183,7 @@ mod tests {
             "PROXY TCP4 192.0.2.7 10.0.0.1 01 2\r\n",
             "PROXY UDP4 192.0.2.7 10.0.0.1 1 2\r\n",
             "PROXY UNKNOWNX\r\n",
+            "PROXY UNKNOWN \n\r\n",
             "PROXY TCP4 192.0.2.7,10.0.0.1 10.0.0.1 1 2\r\n",
             "PROXY TCP4 192.0.2.7\r10.0.0.1 1 2\r\n",
             "\r\n\r\n\0\r\nQUIX\n",
