@@ -309,7 +309,7 @@ impl Inner {
             Lookup::Bearer(token) => self.ask_bearer(token.expose()).await,
             Lookup::Oauth { consumer_key, token } => {
                 let rows = self.guarded.ask(self.store.oauth(consumer_key, token.expose())).await?;
-                Ok(Fact::Oauth(self.judge.oauth(consumer_key, token.expose(), &rows)))
+                Ok(Fact::Oauth(Box::new(self.judge.oauth(consumer_key, token.expose(), &rows))))
             }
             Lookup::Session(query) => self.ask_session(query).await,
         }

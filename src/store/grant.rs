@@ -98,8 +98,8 @@ pub enum Fact {
     Refused(&'static str),
     /// A session of a customer whose password was changed after it began.
     SessionExpired,
-    /// A consumer key and token.
-    Oauth(OauthFact),
+    /// A consumer key and token. Apart: its keys are several times as long as a grant, and most facts are grants.
+    Oauth(Box<OauthFact>),
 }
 
 /// What the store says of a consumer key and token.
