@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::redis::RedisMetrics;
+use super::{edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics};
 
 /// The labels of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,91 +110,6 @@ pub struct RunLabel {
     pub job: &'static str,
     /// `done`, `failed`, or `elsewhere` (another process runs it or just has).
     pub result: &'static str,
-}
-
-/// The labels of lookups.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LookupLabel {
-    /// `answered`, `timeout`, `unavailable`, `unusable` (an answer that makes no sense), `not_asked` (the breaker is open) or
-    /// `shed` (too many were under way).
-    pub outcome: &'static str,
-}
-
-/// The figures of looking credentials up.
-#[derive(Debug, Clone, Default)]
-pub struct LookupMetrics {
-    /// Lookups by what came of them.
-    pub outcomes: Family<LookupLabel, Counter>,
-    /// Requests served by a fact that was no longer fresh, because the store could not be asked.
-    pub stale: Counter,
-    /// Lookups under way.
-    pub under_way: Gauge,
-    /// Requests that wait for them.
-    pub waiting: Gauge,
-    /// 0 while the store is asked, 1 while one lookup tries, 2 while it is not asked, 3 until it is proven.
-    pub breaker: Gauge,
-}
-
-impl LookupMetrics {
-    fn register(&self, registry: &mut Registry) {
-        let outcomes = "Lookups by what came of them";
-        registry.register("store_lookup_outcomes", outcomes, self.outcomes.clone());
-        let stale = "Requests served by a stale grant because the store could not be asked";
-        registry.register("cache_stale_served", stale, self.stale.clone());
-        registry.register("store_lookups_under_way", "Lookups under way", self.under_way.clone());
-        registry.register("store_lookups_waiting", "Requests that wait for lookups", self.waiting.clone());
-        let breaker = "0 the store is asked, 1 one lookup tries, 2 not asked, 3 not proven since the start";
-        registry.register("store_breaker_state", breaker, self.breaker.clone());
-    }
-}
-
-/// The labels of a TLS handshake.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct HandshakeLabel {
-    /// `done`, `failed` or `late`.
-    pub result: &'static str,
-}
-
-/// The labels of connections that were closed for what came over them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ClosedLabel {
-    /// `proxy_unlisted`, `proxy_malformed`, `proxy_late`, `http2_violation`, `http2_flood`, `unread`.
-    pub reason: &'static str,
-}
-
-/// The labels of a certificate: of the operator's own making, so that there are as many as certificates.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CertificateLabel {
-    /// `proxy` or `admin`.
-    pub listener: &'static str,
-    /// The first name in it.
-    pub certificate: String,
-}
-
-/// The figures of connections before and beside their requests.
-#[derive(Debug, Clone, Default)]
-pub struct EdgeMetrics {
-    /// TLS handshakes by result.
-    pub handshakes: Family<HandshakeLabel, Counter>,
-    /// Connections that were closed for what came over them.
-    pub closed: Family<ClosedLabel, Counter>,
-    /// Days until each certificate expires.
-    pub certificate_days: Family<CertificateLabel, Gauge<f64, AtomicU64>>,
-}
-
-impl EdgeMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("tls_handshakes", "TLS handshakes by result", self.handshakes.clone());
-        let closed = "Connections closed for what came over them, by reason";
-        registry.register("connections_closed", closed, self.closed.clone());
-        let days = "Days until a certificate expires";
-        registry.register("tls_certificate_expiry_days", days, self.certificate_days.clone());
-    }
-
-    /// Counts a connection that is closed for what came over it.
-    pub fn close(&self, reason: &'static str) {
-        self.closed.get_or_create(&ClosedLabel { reason }).inc();
-    }
 }
 
 /// A gauge of seconds.

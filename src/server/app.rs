@@ -103,13 +103,7 @@ impl App {
         let rules = reloader.rules();
         let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
         let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
-        let admin = AdminState {
-            measure,
-            metrics: Arc::clone(&metrics),
-            reference: reference_in_force(rules.clone()),
-            accepts: Arc::clone(&accepts),
-            obstacle: obstacle(&standing),
-        };
+        let admin = admin_state(measure, &metrics, &rules, (&accepts, &standing));
         let proof = Proof::begin(reloader.clone(), standing.clone(), silence).await?;
         let clock_watch =
             ClockWatch { clock: clock.clone(), metrics: Arc::clone(&metrics), standing, window };
@@ -279,6 +273,21 @@ async fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Bu
     let listener = bound.map_err(|source| BuildError::Bind { what: "listen.admin", address, source })?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
+}
+
+fn admin_state(
+    measure: Arc<dyn Fn() + Send + Sync>,
+    metrics: &Arc<Metrics>,
+    rules: &watch::Receiver<Arc<Shared>>,
+    (accepts, standing): (&Arc<AtomicBool>, &Standing),
+) -> AdminState {
+    AdminState {
+        measure,
+        metrics: Arc::clone(metrics),
+        reference: reference_in_force(rules.clone()),
+        accepts: Arc::clone(accepts),
+        obstacle: obstacle(standing),
+    }
 }
 
 fn reference_in_force(
