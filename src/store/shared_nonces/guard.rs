@@ -58,18 +58,25 @@ impl SharedNonces {
         failure.map_or(Ok(watched), Err)
     }
 
-    /// Looks at one marker, because a script found it wanting.
-    pub(super) async fn watch_marker(&self, marker: &str, now: UnixTime) {
-        // A failure is this request's already.
-        let _ = self.guarded(marker, now).await;
+    /// Which marker it is, as far as this replica knows: who once saw one notices where another stands in its place.
+    pub(super) fn born(&self, marker: &str) -> Option<String> {
+        self.births.get(marker).map(|born| born.clone())
     }
 
-    async fn guarded(&self, marker: &str, now: UnixTime) -> Result<Guarded, LinkError> {
-        let floor = self.floor(now).seconds().to_string();
-        let arguments = [self.mark.as_bytes(), floor.as_bytes()];
+    /// Looks at one marker, because a script found it wanting or because it was not seen yet.
+    ///
+    /// # Errors
+    /// [`LinkError`] where it cannot be looked at.
+    pub(super) async fn guarded(&self, marker: &str, now: UnixTime) -> Result<Guarded, LinkError> {
+        let (lost, first) = (self.floor(now).seconds().to_string(), self.clock(now).seconds().to_string());
+        let (known, new) = (self.born(marker).unwrap_or_default(), format!("{:032x}", rand::random::<u128>()));
+        let arguments = [&self.mark, &lost, &first, &known, &new].map(|argument| argument.as_bytes());
         let found = self.link.script::<Guarded>(&self.guard, &[marker.as_bytes()], &arguments).await;
         match &found {
-            Ok(found) => self.health.found(self, found),
+            Ok(found) => {
+                self.births.insert(marker.to_owned(), found.born.clone());
+                self.health.found(self, found);
+            }
             Err(LinkError::Full) => self.health.is_full(self),
             Err(_) => {}
         }

@@ -8,15 +8,16 @@ use redis::{FromRedisValue, ParsingError, Value};
 
 use crate::auth::time::UnixTime;
 
-/// `KEYS`: marker, nonce. `ARGV`: mark of the settings, timestamp, seconds to keep, the attempt's own number.
+/// `KEYS`: marker, nonce. `ARGV`: mark of the settings, timestamp, seconds to keep, the attempt's own number, the birth of the
+/// marker as far as this replica knows.
 ///
 /// Where the key holds the attempt's own number, it was this attempt that set it: a cluster's client may have been sent to
 /// another node after the first one carried it out.
 pub(super) const RECORD: &str = r"
 local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 if not history then return {'unknown'} end
-local marker = redis.call('HMGET', KEYS[1], 'history', 'floor')
-if marker[1] ~= history .. ':' .. ARGV[1] then return {'changed'} end
+local marker = redis.call('HMGET', KEYS[1], 'history', 'floor', 'born')
+if marker[1] ~= history .. ':' .. ARGV[1] or marker[3] ~= ARGV[5] then return {'changed'} end
 if tonumber(ARGV[2]) <= tonumber(marker[2]) then return {'quarantined', marker[2]} end
 if redis.call('SET', KEYS[2], ARGV[4], 'NX', 'EX', ARGV[3]) then return {'fresh'} end
 if redis.call('GET', KEYS[2]) == ARGV[4] then return {'fresh'} end
@@ -32,21 +33,25 @@ if tonumber(ARGV[2]) <= tonumber(marker[2]) then return {'quarantined', marker[2
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'used'} end
 return {'fresh'}";
 
-/// `KEYS`: marker. `ARGV`: mark of the settings, the floor if nonces may be lost. Answers whether they may be, the floor in
-/// force, and how the server treats keys when memory runs out.
+/// `KEYS`: marker. `ARGV`: mark of the settings, the floor if nonces may be lost, the floor if there never were any, the birth
+/// of the marker as far as this replica knows, one for a new marker. Answers whether the marker was written, the floor in
+/// force, how the server treats keys when memory runs out, and the birth.
 pub(super) const GUARD: &str = r"
 local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-if not history then return {2, '0', '', '0'} end
+if not history then return {2, '0', '', '0', ''} end
 history = history .. ':' .. ARGV[1]
 local memory = redis.call('INFO', 'memory')
 local policy = string.match(memory, 'maxmemory_policy:([%w-]+)') or ''
 local limit = string.match(memory, 'maxmemory:(%d+)') or '0'
-local marker = redis.call('HMGET', KEYS[1], 'history', 'floor')
-if marker[1] == history then return {0, marker[2], policy, limit} end
+local marker = redis.call('HMGET', KEYS[1], 'history', 'floor', 'born')
+local is_same = marker[1] == history and marker[3]
+if is_same and (ARGV[4] == '' or ARGV[4] == marker[3]) then return {0, marker[2], policy, limit, marker[3]} end
 local floor = ARGV[2]
+if not marker[1] and ARGV[4] == '' then floor = ARGV[3] end
 if marker[2] and tonumber(marker[2]) > tonumber(floor) then floor = marker[2] end
-redis.call('HSET', KEYS[1], 'history', history, 'floor', floor)
-return {1, floor, policy, limit}";
+local born = is_same and marker[3] or ARGV[5]
+redis.call('HSET', KEYS[1], 'history', history, 'floor', floor, 'born', born)
+return {1, floor, policy, limit, born}";
 
 /// What became of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +74,8 @@ pub(super) struct Guarded {
     pub(super) floor: UnixTime,
     /// Whether nonces may be evicted.
     pub(super) may_evict: bool,
+    /// Which marker it is.
+    pub(super) born: String,
 }
 
 impl FromRedisValue for Answer {
@@ -88,13 +95,13 @@ impl FromRedisValue for Answer {
 
 impl FromRedisValue for Guarded {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let (state, floor, policy, limit): (u8, String, String, String) =
+        let (state, floor, policy, limit, born): (u8, String, String, String, String) =
             FromRedisValue::from_redis_value(value)?;
         if state > 1 {
             return Err("the server does not say which history it has".into());
         }
         let may_evict = limit != "0" && policy != "noeviction";
-        Ok(Self { has_changed: state == 1, floor: seconds(&floor)?, may_evict })
+        Ok(Self { has_changed: state == 1, floor: seconds(&floor)?, may_evict, born })
     }
 }
 
@@ -142,7 +149,8 @@ mod tests {
             (0, "volatile-lru", "1000", Some((false, true))),
             (2, "noeviction", "0", None),
         ] {
-            let value = Value::Array(vec![Value::Int(state), bulk("12"), bulk(policy), bulk(limit)]);
+            let parts = vec![Value::Int(state), bulk("12"), bulk(policy), bulk(limit), bulk("b")];
+            let value = Value::Array(parts);
             let found = Guarded::from_redis_value(value).ok();
             assert_eq!(found.map(|found| (found.has_changed, found.may_evict)), expected, "{policy} {limit}");
         }

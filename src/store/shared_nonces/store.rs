@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use dashmap::DashMap;
+
 use super::{
     claim::NonceClaim,
     guard::Health,
@@ -45,6 +47,8 @@ pub struct SharedNonces {
     settings: SharedNonceSettings,
     /// What a marker must say of crypt key and windows, lest replicas that differ forget for each other.
     pub(super) mark: String,
+    /// The markers that this replica saw, and which they were.
+    pub(super) births: DashMap<String, String>,
     /// The latest time seen: a clock that goes back must not open again what is forgotten.
     latest: AtomicI64,
 }
@@ -71,6 +75,7 @@ impl SharedNonces {
             look: LinkScript::new(LOOK),
             settings,
             mark,
+            births: DashMap::new(),
             latest: AtomicI64::new(i64::MIN),
         }
     }
@@ -118,9 +123,17 @@ impl SharedNonces {
         let Some((marker, name)) = self.keys.of(claim.consumer_id, &claim.nonce) else {
             return Recorded::Unanswered;
         };
+        let born = match self.born(marker) {
+            Some(born) => born,
+            None => match self.guarded(marker, now).await {
+                Ok(found) => found.born,
+                Err(_) => return Recorded::Unanswered,
+            },
+        };
         let (timestamp, kept) = (claim.timestamp.seconds().to_string(), kept.to_string());
         let attempt = rand::random::<u64>().to_be_bytes();
-        let arguments = [self.mark.as_bytes(), timestamp.as_bytes(), kept.as_bytes(), &attempt];
+        let arguments =
+            [self.mark.as_bytes(), timestamp.as_bytes(), kept.as_bytes(), &attempt, born.as_bytes()];
         match self.link.script(&self.record, &[marker.as_bytes(), &name], &arguments).await {
             Ok(Answer::Fresh) => {
                 self.health.has_room(self);
@@ -129,7 +142,8 @@ impl SharedNonces {
             Ok(Answer::Used) => Recorded::Used,
             Ok(Answer::Quarantined(until)) => Recorded::Quarantined { until },
             Ok(Answer::Changed) => {
-                self.watch_marker(marker, now).await;
+                // A failure is this request's already.
+                let _ = self.guarded(marker, now).await;
                 Recorded::Quarantined { until: self.floor(now) }
             }
             Ok(Answer::Unknown) => Recorded::Unanswered,
@@ -164,7 +178,7 @@ impl SharedNonces {
     }
 
     /// The time, which never goes back.
-    fn clock(&self, now: UnixTime) -> UnixTime {
+    pub(super) fn clock(&self, now: UnixTime) -> UnixTime {
         let before = self.latest.fetch_max(now.seconds(), Ordering::AcqRel);
         UnixTime::from_seconds(before.max(now.seconds()))
     }
