@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod party;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod servers;
 pub(crate) mod sessions;
 pub(crate) mod signing;
 pub(crate) mod upstream;
