@@ -4,9 +4,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::query;
-
-use super::{columns::Columns, sqlite::SqlStore};
+use super::{columns::Columns, statement::query, store::SqlStore};
 use crate::{auth::identity::UserType, store::StoreError};
 
 /// An admin or an integration, as people know it.
@@ -26,9 +24,9 @@ pub struct Principals(HashMap<(UserType, u32), Principal>);
 const PRINCIPALS: &str = r#"
     SELECT 2 AS "principal.user_type", user_id AS "principal.id", COALESCE(username, '') AS "principal.name",
         is_active AS "principal.is_active"
-    FROM admin_user
+    FROM {admin_user}
     UNION ALL
-    SELECT 1, integration_id, name, status FROM integration"#;
+    SELECT 1, integration_id, name, status FROM {integration}"#;
 
 impl Principals {
     /// The account of this kind and id.

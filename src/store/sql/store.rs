@@ -1,0 +1,150 @@
+//! The store: its database, opened and proven to have the schema that this version works with.
+//!
+//! Opening fails at start and not at the first request. It never creates or changes anything.
+
+use std::sync::Arc;
+
+use super::{
+    address::{Address, Location},
+    connection::{Drivers, Pool, Purpose, Transaction},
+    dialect::{Dialect, Flavor, Texts},
+    failure::naming_file,
+    migrate::{self, MigrationReport},
+    mysql, postgres, sqlite,
+    statement::query,
+};
+use crate::store::{SchemaError, StoreError};
+
+/// Magento's tables, in a database of our own or in a Magento's.
+#[derive(Debug, Clone)]
+pub struct SqlStore {
+    /// Where is written, and read what is to be written.
+    pub(super) pool: Pool,
+    /// Where lookups read, and what tells them that something changed: the same database, or a replica of it.
+    pub(super) readers: Pool,
+}
+
+impl SqlStore {
+    /// Opens a database: that of a configuration, or one that a URL names. `sqlite::memory:` is born empty, so its schema
+    /// is created here. The tables of a Magento's database are taken as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`], [`StoreError::NotFound`], [`StoreError::NotADatabase`], [`StoreError::Schema`], and
+    /// [`StoreError::Unavailable`] or [`StoreError::Denied`] where the database cannot be opened.
+    pub async fn open(address: impl Into<Address>) -> Result<Self, StoreError> {
+        let address = address.into();
+        let drivers = match Location::parse(address.url.expose())? {
+            Location::Memory => return Self::open_memory().await,
+            Location::File(path) if !path.exists() => return Err(StoreError::NotFound { path }),
+            Location::File(path) => {
+                let opened = async {
+                    let drivers = Drivers::Sqlite(sqlite::file_pool(&path, address.max_connections).await?);
+                    migrate::verify(&drivers).await?;
+                    Ok(drivers)
+                };
+                opened.await.map_err(|error| naming_file(error, path.clone()))?
+            }
+            Location::MySql | Location::Postgres => {
+                let drivers = connect(&address, address.url.expose()).await?;
+                if address.flavor() == Flavor::Own {
+                    migrate::verify(&drivers).await?;
+                }
+                drivers
+            }
+        };
+        let pool = pooled(drivers, &address);
+        let readers = match &address.read_url {
+            Some(url) => pooled(connect(&address, url.expose()).await?, &address),
+            None => pool.clone(),
+        };
+        Ok(Self { pool, readers })
+    }
+
+    /// Creates or upgrades a database, or finds it up to date. A new SQLite file is readable by its owner alone, because
+    /// tokens stand in it in clear (`MAGENTO_AUTH` 7.2).
+    ///
+    /// # Errors
+    ///
+    /// As [`SqlStore::open`], but for a missing file or schema; [`StoreError::NotCreated`] where the file cannot be
+    /// made; [`SchemaError::Magentos`] for a database that is a Magento's own. A migration that fails leaves the database as
+    /// it was; but MySQL makes each table for good, and what it left half-way is [`SchemaError::Incomplete`] from then on.
+    pub async fn migrate(address: impl Into<Address>) -> Result<MigrationReport, StoreError> {
+        let address = address.into();
+        let drivers = match Location::parse(address.url.expose())? {
+            _ if address.is_attached => return Err(SchemaError::Magentos.into()),
+            Location::Memory => Drivers::Sqlite(sqlite::memory_pool().await?),
+            Location::File(path) => {
+                sqlite::create_private(&path)?;
+                let migrated = async {
+                    let drivers = Drivers::Sqlite(sqlite::migrating_pool(&path).await?);
+                    migrate_and_close(drivers).await
+                };
+                return migrated.await.map_err(|error| naming_file(error, path.clone()));
+            }
+            Location::MySql | Location::Postgres => connect(&address, address.url.expose()).await?,
+        };
+        migrate_and_close(drivers).await
+    }
+
+    /// Whether the database is a Magento's own: it has none of our tables.
+    #[must_use]
+    pub fn is_magentos(&self) -> bool {
+        self.pool.texts.flavor == Flavor::Magentos
+    }
+
+    /// Asks the database for a sign of life, where lookups go.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] where none comes in time.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        query("SELECT 1").fetch_one(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Closes every connection after the statements under way; later lookups are [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.pool.close().await;
+    }
+
+    pub(super) async fn begin(&self, purpose: Purpose) -> Result<Transaction, StoreError> {
+        Ok(self.pool.begin(purpose).await?)
+    }
+
+    /// Refuses what needs a table of ours, where there is none.
+    pub(super) fn require_own(&self, what: &'static str) -> Result<(), StoreError> {
+        if self.is_magentos() { Err(StoreError::Magentos { what }) } else { Ok(()) }
+    }
+
+    async fn open_memory() -> Result<Self, StoreError> {
+        let drivers = Drivers::Sqlite(sqlite::memory_pool().await?);
+        migrate::run(&drivers).await?;
+        let pool = Pool { drivers, texts: Arc::new(Texts::new(Dialect::Sqlite, Flavor::Own, "")) };
+        Ok(Self { readers: pool.clone(), pool })
+    }
+}
+
+async fn connect(address: &Address, url: &str) -> Result<Drivers, StoreError> {
+    match Location::parse(url)? {
+        Location::MySql => Ok(Drivers::MySql(mysql::pool(address, url).await?)),
+        Location::Postgres => Ok(Drivers::Postgres(postgres::pool(address, url).await?)),
+        Location::Memory | Location::File(_) => Err(StoreError::Url("a replica is a server's")),
+    }
+}
+
+fn pooled(drivers: Drivers, address: &Address) -> Pool {
+    let dialect = match &drivers {
+        Drivers::Sqlite(_) => Dialect::Sqlite,
+        Drivers::MySql(_) => Dialect::MySql,
+        Drivers::Postgres(_) => Dialect::Postgres,
+    };
+    Pool { drivers, texts: Arc::new(Texts::new(dialect, address.flavor(), &address.table_prefix)) }
+}
+
+async fn migrate_and_close(drivers: Drivers) -> Result<MigrationReport, StoreError> {
+    let report = migrate::run(&drivers).await;
+    drivers.close().await;
+    report
+}
