@@ -280,7 +280,7 @@ async fn a_token_goes_through_its_forms_once(home: &Home) {
     let other = change.insert_token(consumer, &values(TokenType::Request, &request), verified).await.unwrap();
     assert_eq!(change.tokens_of(consumer).await.unwrap().len(), 2);
     assert_eq!(change.delete_tokens_of(consumer, Some(other)).await.unwrap(), 1);
-    assert_eq!(change.delete_request_tokens(NOW.minus(Duration::from_secs(1))).await.unwrap(), 0);
+    assert_eq!(change.delete_request_tokens(UnixTime::from_seconds(1)).await.unwrap(), 0);
     assert_eq!(change.delete_tokens_of(consumer, None).await.unwrap(), 1);
     change.commit().await.unwrap();
 }
