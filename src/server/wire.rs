@@ -97,7 +97,7 @@ pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result
 
 /// The store that the configuration names; nobody has looked into it yet.
 pub(super) async fn name_store(config: &Config) -> Result<SqlStore, BuildError> {
-    SqlStore::unproven(&config.store.database.url()).await.map_err(|source| named(config, source))
+    SqlStore::unproven(&config.store).await.map_err(|source| named(config, source))
 }
 
 /// Makes sure that it is the right one: its schema is ours, and its secrets open with the configured key.
@@ -111,7 +111,11 @@ pub(super) async fn prove(
 }
 
 fn named(config: &Config, source: StoreError) -> BuildError {
-    if matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_)) {
+    let is_unnamed = matches!(
+        source,
+        StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Denied(_) | StoreError::Lacking(_)
+    );
+    if is_unnamed {
         return BuildError::Open { url: config.store.database.url(), source };
     }
     BuildError::Store(source)

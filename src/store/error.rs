@@ -67,6 +67,18 @@ pub enum StoreError {
         /// Table and column, `oauth_token.created_at`.
         column: &'static str,
     },
+    /// The database does not let Portcullis in, or not do what it must.
+    #[error("the database denies access")]
+    Denied(#[source] sqlx::Error),
+    /// The database has no such table or column.
+    #[error("the database lacks what this version works with")]
+    Lacking(#[source] sqlx::Error),
+    /// It needs a table of ours, and a Magento's database has none.
+    #[error("{what}: a Magento's own database has no place for it")]
+    Magentos {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// The session storage did not answer.
     #[error("sessions: {0}")]
     Sessions(#[from] SessionStoreError),
@@ -81,8 +93,11 @@ pub enum SchemaError {
     /// The database holds none of our tables.
     #[error("the database has no schema: run `portcullis migrate`")]
     Missing,
+    /// The database is a Magento's.
+    #[error("the database is a Magento's own, in which Portcullis creates and alters nothing")]
+    Magentos,
     /// The database holds tables of something else.
-    #[error("the database holds tables that Portcullis did not create: give it a file of its own")]
+    #[error("the database holds tables that Portcullis did not create: give it a database of its own")]
     Foreign,
     /// The schema was made by an older version.
     #[error("the schema is at version {found}, this version needs {needed}: run `portcullis migrate`")]
@@ -107,7 +122,9 @@ pub enum SchemaError {
         version: i64,
     },
     /// A migration stopped half-way.
-    #[error("migration {version} of the schema was applied only in part: restore the database from a backup")]
+    #[error(
+        "migration {version} of the schema was applied only in part: restore the database from a backup, or drop it if it was new"
+    )]
     Incomplete {
         /// The number of the migration.
         version: i64,

@@ -69,7 +69,8 @@ impl SharedNonces {
     /// [`LinkError`] where it cannot be looked at.
     pub(super) async fn guarded(&self, marker: &str, now: UnixTime) -> Result<Guarded, LinkError> {
         let (lost, first) = (self.floor(now).seconds().to_string(), self.clock(now).seconds().to_string());
-        let (known, new) = (self.born(marker).unwrap_or_default(), format!("{:032x}", rand::random::<u128>()));
+        let (known, new) =
+            (self.born(marker).unwrap_or_default(), format!("{:032x}", rand::random::<u128>()));
         let arguments = [&self.mark, &lost, &first, &known, &new].map(|argument| argument.as_bytes());
         let found = self.link.script::<Guarded>(&self.guard, &[marker.as_bytes()], &arguments).await;
         match &found {

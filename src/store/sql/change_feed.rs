@@ -4,20 +4,22 @@
 //! when that moved the subjects behind the last number seen are read. Nothing is ever cut off the front: whoever was away for
 //! a day finds every subject that changed meanwhile.
 
-use sqlx::{query, query_scalar, sqlite::SqliteRow};
-
-use super::{columns::Columns, sqlite::SqlStore};
+use super::{
+    columns::{Columns, Row},
+    statement::query,
+    store::SqlStore,
+};
 use crate::store::{StoreError, Subject};
 
 /// Rows read at a time: a mass revocation must not hold one statement for long.
 const PAGE: usize = 1000;
 
-const NEWEST: &str = "SELECT coalesce(max(seq), 0) FROM portcullis_change";
+const NEWEST: &str = r#"SELECT max(seq) AS "portcullis_change.seq" FROM {portcullis_change}"#;
 
 const BEHIND: &str = r#"
     SELECT seq AS "portcullis_change.seq", kind AS "portcullis_change.kind",
         subject AS "portcullis_change.subject"
-    FROM portcullis_change WHERE seq > ?1 ORDER BY seq LIMIT ?2"#;
+    FROM {portcullis_change} WHERE seq > ?1 ORDER BY seq LIMIT ?2"#;
 
 /// The number of the newest change that somebody has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +52,9 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn change_mark(&self) -> Result<ChangeMark, StoreError> {
-        Ok(ChangeMark(query_scalar(NEWEST).fetch_one(&self.pool).await?))
+        self.require_own("the feed of changes")?;
+        let row = query(NEWEST).fetch_one(&self.readers).await?;
+        Ok(ChangeMark(Columns(&row).optional_number("portcullis_change.seq")?.unwrap_or_default()))
     }
 
     /// What changed since a mark, a page at most.
@@ -67,7 +71,7 @@ impl SqlStore {
             return Ok(Changes::Rewound(newest));
         }
         let page = query(BEHIND).bind(seen.0).bind(i64::try_from(PAGE).unwrap_or(i64::MAX));
-        let rows = page.fetch_all(&self.pool).await?;
+        let rows = page.fetch_all(&self.readers).await?;
         let mut mark = seen;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -79,7 +83,7 @@ impl SqlStore {
     }
 }
 
-fn change(row: &SqliteRow) -> Result<(ChangeMark, Changed), StoreError> {
+fn change(row: &Row) -> Result<(ChangeMark, Changed), StoreError> {
     let row = Columns(row);
     let seq = ChangeMark(row.number("portcullis_change.seq")?);
     let subject = || row.number("portcullis_change.subject");
@@ -118,13 +122,13 @@ mod tests {
             INSERT INTO oauth_token (customer_id, type, token, secret, callback_url, user_type)
                 VALUES (3, 'access', 'tu', '', '', 3);
             INSERT INTO authorization_role (role_id, role_name) VALUES (1, 'r')";
-        sqlx::raw_sql(rows).execute(&store.pool).await.unwrap();
+        store.execute_for_test(rows).await;
         store
     }
 
     async fn after(store: &SqlStore, statement: &'static str) -> Vec<Changed> {
         let mark = store.change_mark().await.unwrap();
-        sqlx::raw_sql(statement).execute(&store.pool).await.unwrap();
+        store.execute_for_test(statement).await;
         match store.changes_since(mark).await.unwrap() {
             Changes::None => Vec::new(),
             Changes::Some(changes, _) => changes,
@@ -198,12 +202,12 @@ mod tests {
         }
         let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
             INSERT INTO jwt_auth_revoked SELECT 3, i, 1 FROM n";
-        sqlx::query(fill).execute(&store.pool).await.unwrap();
+        store.execute_for_test(fill).await;
         let Changes::Some(first, mark) = store.changes_since(begin).await.unwrap() else { panic!() };
         let Changes::Some(second, mark) = store.changes_since(mark).await.unwrap() else { panic!() };
         assert_eq!((first.len(), second.len()), (1000, 500));
         assert_eq!(store.changes_since(mark).await.unwrap(), Changes::None);
-        sqlx::query("DELETE FROM portcullis_change WHERE seq > 5").execute(&store.pool).await.unwrap();
+        store.execute_for_test("DELETE FROM portcullis_change WHERE seq > 5").await;
         assert!(matches!(store.changes_since(mark).await.unwrap(), Changes::Rewound(_)));
     }
 }

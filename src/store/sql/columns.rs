@@ -4,29 +4,41 @@
 //! number that does not fit, a text that is no time or a NULL where there must be none is
 //! [`StoreError::Corrupt`]: never a panic, a wrapped number or a default.
 
-use sqlx::{Decode, Row, Sqlite, Type, sqlite::SqliteRow};
+use sqlx::{Row as _, mysql::MySqlRow, postgres::PgRow, sqlite::SqliteRow};
 
-use super::timestamp;
+use super::{mysql, postgres, timestamp};
 use crate::{
     auth::{secret::Secret, time::UnixTime},
     store::StoreError,
 };
 
-/// The columns of one row.
-pub(super) struct Columns<'r>(pub(super) &'r SqliteRow);
+/// A row as its driver has it.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    MySql(MySqlRow),
+    Postgres(PgRow),
+}
 
-impl<'r> Columns<'r> {
+/// The columns of one row.
+pub(super) struct Columns<'r>(pub(super) &'r Row);
+
+impl Columns<'_> {
     /// A number that must be there and fit.
-    pub(super) fn number<N: TryFrom<i64>>(&self, column: &'static str) -> Result<N, StoreError> {
+    pub(super) fn number<N: TryFrom<i128>>(&self, column: &'static str) -> Result<N, StoreError> {
         self.optional_number(column)?.ok_or_else(|| null(column))
     }
 
     /// A number that may be NULL but must fit.
-    pub(super) fn optional_number<N: TryFrom<i64>>(
+    pub(super) fn optional_number<N: TryFrom<i128>>(
         &self,
         column: &'static str,
     ) -> Result<Option<N>, StoreError> {
-        let Some(value) = self.value::<i64>(column)? else { return Ok(None) };
+        let value = match self.0 {
+            Row::Sqlite(row) => row.try_get::<Option<i64>, _>(column).map(|value| value.map(i128::from)),
+            Row::MySql(row) => mysql::number(row, column),
+            Row::Postgres(row) => postgres::number(row, column),
+        };
+        let Some(value) = value.map_err(|_| mistyped(column))? else { return Ok(None) };
         let number =
             N::try_from(value).map_err(|_| corrupt(column, format!("{value}, which is out of range")))?;
         Ok(Some(number))
@@ -39,7 +51,12 @@ impl<'r> Columns<'r> {
 
     /// A text that may be NULL.
     pub(super) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
-        self.value(column)
+        let value = match self.0 {
+            Row::Sqlite(row) => row.try_get(column),
+            Row::MySql(row) => row.try_get(column),
+            Row::Postgres(row) => row.try_get(column),
+        };
+        value.map_err(|_| mistyped(column))
     }
 
     /// A secret that must be there.
@@ -49,16 +66,19 @@ impl<'r> Columns<'r> {
 
     /// A time; `None` for NULL and for the zero date.
     pub(super) fn time(&self, column: &'static str) -> Result<Option<UnixTime>, StoreError> {
-        let Some(text) = self.optional_text(column)? else { return Ok(None) };
+        let text = match self.0 {
+            Row::Sqlite(row) => row.try_get(column),
+            Row::MySql(row) => mysql::time(row, column),
+            Row::Postgres(row) => postgres::time(row, column),
+        };
+        let Some(text) = text.map_err(|_| mistyped(column))? else { return Ok(None) };
+        let text: String = text;
         timestamp::parse(&text).map_err(|_| corrupt(column, String::from("a text that is no time")))
     }
+}
 
-    fn value<T: Decode<'r, Sqlite> + Type<Sqlite>>(
-        &self,
-        column: &'static str,
-    ) -> Result<Option<T>, StoreError> {
-        self.0.try_get(column).map_err(|_| corrupt(column, String::from("a value of another type")))
-    }
+fn mistyped(column: &'static str) -> StoreError {
+    corrupt(column, String::from("a value of another type"))
 }
 
 fn null(column: &'static str) -> StoreError {
@@ -73,9 +93,9 @@ const fn corrupt(column: &'static str, problem: String) -> StoreError {
 mod tests {
     use super::*;
 
-    async fn row(sql: &'static str) -> SqliteRow {
+    async fn row(sql: &'static str) -> Row {
         let store = crate::store::sql::SqlStore::open("sqlite::memory:").await.unwrap();
-        sqlx::query(sql).fetch_one(&store.pool).await.unwrap()
+        crate::store::sql::statement::query(sql).fetch_one(&store.pool).await.unwrap()
     }
 
     fn problem<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {

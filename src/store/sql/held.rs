@@ -1,16 +1,14 @@
 //! The tokens that somebody has, for an operator who looks at them.
 
-use sqlx::query;
-
-use super::{SqlStore, TokenOwner, columns::Columns};
+use super::{SqlStore, TokenOwner, columns::Columns, statement::query};
 use crate::{auth::secret::Secret, store::StoreError};
 
 // By the column and by the kind: a customer's token is not the admin's in its other column.
-const OF_CONSUMER: &str = r#"SELECT entity_id AS "oauth_token.entity_id", token AS "oauth_token.token" FROM oauth_token
+const OF_CONSUMER: &str = r#"SELECT entity_id AS "oauth_token.entity_id", token AS "oauth_token.token" FROM {oauth_token}
     WHERE consumer_id = ?1 AND user_type = 1 ORDER BY entity_id DESC LIMIT ?2"#;
-const OF_ADMIN: &str = r#"SELECT entity_id AS "oauth_token.entity_id", token AS "oauth_token.token" FROM oauth_token
+const OF_ADMIN: &str = r#"SELECT entity_id AS "oauth_token.entity_id", token AS "oauth_token.token" FROM {oauth_token}
     WHERE admin_id = ?1 AND user_type = 2 ORDER BY entity_id DESC LIMIT ?2"#;
-const OF_CUSTOMER: &str = r#"SELECT entity_id AS "oauth_token.entity_id", token AS "oauth_token.token" FROM oauth_token
+const OF_CUSTOMER: &str = r#"SELECT entity_id AS "oauth_token.entity_id", token AS "oauth_token.token" FROM {oauth_token}
     WHERE customer_id = ?1 AND user_type = 3 ORDER BY entity_id DESC LIMIT ?2"#;
 
 impl SqlStore {

@@ -3,28 +3,40 @@
 //! A runner that was killed keeps its row until the lease runs out. A lease that ends a minute further ahead than
 //! any lease may is of a clock that was set back since, and counts as run out.
 
-use sqlx::{query, sqlite::SqliteRow};
-
-use super::{columns::Columns, sqlite::SqlStore};
+use super::{
+    columns::{Columns, Row},
+    dialect::Dialect,
+    statement::query,
+    store::SqlStore,
+};
 use crate::{auth::time::UnixTime, store::StoreError};
 
-const TAKE: &str = "
-    INSERT INTO portcullis_job (name, owner, leased_until) VALUES (?1, ?2, ?4)
-    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, leased_until = excluded.leased_until
-    WHERE (leased_until <= ?3 OR leased_until > ?4 + 60)
+// MySQL has no condition on an upsert: there the row is made first, if it is missing, and claimed by a write of its own.
+const MAKE: &str = "INSERT IGNORE INTO {portcullis_job} (name, leased_until) VALUES (?1, 0)";
+
+const CLAIM: &str = "
+    UPDATE {portcullis_job} SET owner = ?2, leased_until = ?4
+    WHERE name = ?1 AND (leased_until <= ?3 OR leased_until > ?4 + 60)
         AND (?5 IS NULL OR finished_at IS NULL OR finished_at <= ?5 OR finished_at > ?3)";
 
+const TAKE: &str = "
+    INSERT INTO {portcullis_job} (name, owner, leased_until) VALUES (?1, ?2, ?4)
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, leased_until = excluded.leased_until
+    WHERE ({portcullis_job}.leased_until <= ?3 OR {portcullis_job}.leased_until > ?4 + 60)
+        AND (?5 IS NULL OR {portcullis_job}.finished_at IS NULL OR {portcullis_job}.finished_at <= ?5
+            OR {portcullis_job}.finished_at > ?3)";
+
 const KEEP: &str = "
-    UPDATE portcullis_job SET leased_until = ?4 WHERE name = ?1 AND owner = ?2 AND leased_until > ?3";
+    UPDATE {portcullis_job} SET leased_until = ?4 WHERE name = ?1 AND owner = ?2 AND leased_until > ?3";
 
 const GIVE_BACK: &str = "
-    UPDATE portcullis_job SET owner = NULL, leased_until = 0, finished_at = coalesce(?3, finished_at)
+    UPDATE {portcullis_job} SET owner = NULL, leased_until = 0, finished_at = coalesce(?3, finished_at)
     WHERE name = ?1 AND owner = ?2";
 
 const ROWS: &str = r#"
     SELECT name AS "portcullis_job.name", owner AS "portcullis_job.owner",
         leased_until AS "portcullis_job.leased_until", finished_at AS "portcullis_job.finished_at"
-    FROM portcullis_job ORDER BY name"#;
+    FROM {portcullis_job} ORDER BY name"#;
 
 /// A claim on a job.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +72,16 @@ impl SqlStore {
         (now, until): (UnixTime, UnixTime),
         done_after: Option<UnixTime>,
     ) -> Result<bool, StoreError> {
-        let take = query(TAKE).bind(lease.job).bind(lease.owner).bind(now.seconds()).bind(until.seconds());
+        self.require_own("who runs a job")?;
+        let statement = match self.pool.dialect() {
+            Dialect::Sqlite | Dialect::Postgres => TAKE,
+            Dialect::MySql => {
+                query(MAKE).bind(lease.job).execute(&self.pool).await?;
+                CLAIM
+            }
+        };
+        let take =
+            query(statement).bind(lease.job).bind(lease.owner).bind(now.seconds()).bind(until.seconds());
         let taken = take.bind(done_after.map(UnixTime::seconds)).execute(&self.pool).await?;
         Ok(taken.rows_affected() == 1)
     }
@@ -75,6 +96,7 @@ impl SqlStore {
         lease: Lease<'_>,
         (now, until): (UnixTime, UnixTime),
     ) -> Result<bool, StoreError> {
+        self.require_own("who runs a job")?;
         let keep = query(KEEP).bind(lease.job).bind(lease.owner).bind(now.seconds()).bind(until.seconds());
         Ok(keep.execute(&self.pool).await?.rows_affected() == 1)
     }
@@ -89,6 +111,7 @@ impl SqlStore {
         lease: Lease<'_>,
         finished_at: Option<UnixTime>,
     ) -> Result<(), StoreError> {
+        self.require_own("who runs a job")?;
         let finished_at = finished_at.map(UnixTime::seconds);
         query(GIVE_BACK).bind(lease.job).bind(lease.owner).bind(finished_at).execute(&self.pool).await?;
         Ok(())
@@ -100,12 +123,13 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
     pub async fn jobs(&self) -> Result<Vec<JobRow>, StoreError> {
+        self.require_own("who runs a job")?;
         let rows = query(ROWS).fetch_all(&self.pool).await?;
         rows.iter().map(job).collect()
     }
 }
 
-fn job(row: &SqliteRow) -> Result<JobRow, StoreError> {
+fn job(row: &Row) -> Result<JobRow, StoreError> {
     let row = Columns(row);
     Ok(JobRow {
         name: row.text("portcullis_job.name")?,

@@ -3,9 +3,11 @@
 //! Names compare as their columns do, without regard to case (`oauth_token_request_log` has rows for names that nobody
 //! has, too).
 
-use sqlx::{query, query_scalar};
-
-use super::{columns::Columns, sqlite::SqlStore, timestamp};
+use super::{
+    columns::Columns,
+    statement::{Stamp, query},
+    store::SqlStore,
+};
 use crate::{
     auth::{lockout::Lockout, secret::Secret, time::UnixTime},
     store::{
@@ -17,13 +19,13 @@ use crate::{
 const ADMIN: &str = r#"
     SELECT a.user_id AS "admin_user.user_id", a.username AS "admin_user.username",
         a.password AS "admin_user.password", a.is_active AS "admin_user.is_active",
-        EXISTS (SELECT 1 FROM authorization_role AS role
+        EXISTS (SELECT 1 FROM {authorization_role} AS role
             WHERE role.user_id = a.user_id AND role.user_type = '2' AND role.parent_id > 0)
             AS "authorization_role.exists",
         r.revoke_before AS "jwt_auth_revoked.revoke_before"
-    FROM admin_user AS a
-    LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 2 AND r.user_id = a.user_id
-    WHERE a.username = ?1"#;
+    FROM {admin_user} AS a
+    LEFT JOIN {jwt_auth_revoked} AS r ON r.user_type_id = 2 AND r.user_id = a.user_id
+    WHERE fold(a.username) = fold(?1)"#;
 
 // An address may stand once in each website, and once without one.
 const CUSTOMER: &str = r#"
@@ -32,15 +34,14 @@ const CUSTOMER: &str = r#"
         c.confirmation AS "customer_entity.confirmation", c.failures_num AS "customer_entity.failures_num",
         c.first_failure AS "customer_entity.first_failure", c.lock_expires AS "customer_entity.lock_expires",
         r.revoke_before AS "jwt_auth_revoked.revoke_before"
-    FROM customer_entity AS c
-    LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 3 AND r.user_id = c.entity_id
-    WHERE c.email = ?1 AND (?2 IS NULL OR c.website_id = ?2)
+    FROM {customer_entity} AS c
+    LEFT JOIN {jwt_auth_revoked} AS r ON r.user_type_id = 3 AND r.user_id = c.entity_id
+    WHERE fold(c.email) = fold(?1) AND (?2 IS NULL OR c.website_id = ?2)
     ORDER BY c.entity_id LIMIT 1"#;
 
-// Text of this form sorts as the times do.
-const FAILURES: &str = "
-    SELECT COALESCE(failures_count, 0) FROM oauth_token_request_log
-    WHERE user_name = ?1 AND user_type = ?2 AND lock_expires_at > ?3";
+const FAILURES: &str = r#"
+    SELECT failures_count AS "oauth_token_request_log.failures_count" FROM {oauth_token_request_log}
+    WHERE fold(user_name) = fold(?1) AND user_type = ?2 AND lock_expires_at > ?3"#;
 
 impl SqlStore {
     /// Finds the admin of that name.
@@ -101,12 +102,17 @@ impl SqlStore {
         kind: LoginKind,
         now: UnixTime,
     ) -> Result<u32, StoreError> {
-        let now = timestamp::format(now)
-            .ok_or(StoreError::Unfit { column: "oauth_token_request_log.lock_expires_at" })?;
-        let failures = query_scalar(FAILURES).bind(name).bind(kind as i64).bind(now);
-        let failures: Option<i64> = failures.fetch_optional(&self.pool).await?;
-        Ok(u32::try_from(failures.unwrap_or_default().max(0)).unwrap_or(u32::MAX))
+        let now = Stamp::new(now, "oauth_token_request_log.lock_expires_at")?;
+        let failures = query(FAILURES).bind(name).bind(kind as i64).bind(now);
+        let row = failures.fetch_optional(&self.pool).await?;
+        row.map_or(Ok(0), |row| failures_count(&Columns(&row)))
     }
+}
+
+/// The count of a name; less than none is none.
+pub(super) fn failures_count(row: &Columns<'_>) -> Result<u32, StoreError> {
+    let failures: Option<i64> = row.optional_number("oauth_token_request_log.failures_count")?;
+    Ok(u32::try_from(failures.unwrap_or_default().max(0)).unwrap_or(u32::MAX))
 }
 
 /// The three columns of a customer's own count.

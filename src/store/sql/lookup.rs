@@ -3,9 +3,7 @@
 //! A presented credential is compared byte for byte (deviation D3). What no column can hold, because it is empty, too
 //! long or not UTF-8, is answered without asking the database.
 
-use sqlx::{query, query_scalar};
-
-use super::{columns::Columns, mapper, sqlite::SqlStore};
+use super::{columns::Columns, mapper, statement::query, store::SqlStore};
 use crate::{
     auth::{identity::UserType, secret::Secret},
     store::{
@@ -29,48 +27,53 @@ macro_rules! token_columns {
         c.website_id AS "customer_entity.website_id",
         r.revoke_before AS "jwt_auth_revoked.revoke_before",
         i.integration_id AS "integration.integration_id", i.name AS "integration.name",
-        i.status AS "integration.status", p.ends_at AS "portcullis_older_token.ends_at""#
+        i.status AS "integration.status", [[p.ends_at|NULL]] AS "portcullis_older_token.ends_at""#
     };
 }
 
 macro_rules! token_owners {
     () => {
-        "LEFT JOIN admin_user AS a ON t.user_type = 2 AND a.user_id = t.admin_id
-        LEFT JOIN customer_entity AS c ON t.user_type = 3 AND c.entity_id = t.customer_id
-        LEFT JOIN jwt_auth_revoked AS r
+        "LEFT JOIN {admin_user} AS a ON t.user_type = 2 AND a.user_id = t.admin_id
+        LEFT JOIN {customer_entity} AS c ON t.user_type = 3 AND c.entity_id = t.customer_id
+        LEFT JOIN {jwt_auth_revoked} AS r
             ON r.user_type_id = t.user_type AND r.user_id = COALESCE(a.user_id, c.entity_id)
-        LEFT JOIN integration AS i ON i.consumer_id = t.consumer_id
-        LEFT JOIN portcullis_older_token AS p ON p.token_id = t.entity_id"
+        LEFT JOIN {integration} AS i ON i.consumer_id = t.consumer_id
+        [[LEFT JOIN {portcullis_older_token} AS p ON p.token_id = t.entity_id]]"
     };
 }
 
-const TOKEN: &str =
-    concat!("SELECT ", token_columns!(), " FROM oauth_token AS t ", token_owners!(), " WHERE t.token = ?1");
+const TOKEN: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM {oauth_token} AS t ",
+    token_owners!(),
+    " WHERE same(t.token, ?1)"
+);
 
 // A row of one constant on the left, so that a missing consumer does not hide the token, nor the other way round.
 const OAUTH: &str = concat!(
     r#"SELECT o.entity_id AS "oauth_consumer.entity_id", o.secret AS "oauth_consumer.secret",
-    q.secret AS "portcullis_older_secret.secret", q.ends_at AS "portcullis_older_secret.ends_at", "#,
+    [[q.secret|NULL]] AS "portcullis_older_secret.secret", [[q.ends_at|NULL]] AS "portcullis_older_secret.ends_at", "#,
     token_columns!(),
     " FROM (SELECT 1) AS request
-    LEFT JOIN oauth_consumer AS o ON o.key = ?1
-    LEFT JOIN portcullis_older_secret AS q ON q.consumer_id = o.entity_id
-    LEFT JOIN oauth_token AS t ON t.token = ?2 ",
+    LEFT JOIN {oauth_consumer} AS o ON same(o.\"key\", ?1)
+    [[LEFT JOIN {portcullis_older_secret} AS q ON q.consumer_id = o.entity_id]]
+    LEFT JOIN {oauth_token} AS t ON same(t.token, ?2) ",
     token_owners!()
 );
 
 const ADMIN: &str = r#"
     SELECT a.user_id AS "admin_user.user_id", a.is_active AS "admin_user.is_active",
         r.revoke_before AS "jwt_auth_revoked.revoke_before"
-    FROM admin_user AS a
-    LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 2 AND r.user_id = a.user_id
+    FROM {admin_user} AS a
+    LEFT JOIN {jwt_auth_revoked} AS r ON r.user_type_id = 2 AND r.user_id = a.user_id
     WHERE a.user_id = ?1"#;
 
 const CUSTOMER: &str = r#"
     SELECT c.entity_id AS "customer_entity.entity_id", c.is_active AS "customer_entity.is_active",
         c.website_id AS "customer_entity.website_id", r.revoke_before AS "jwt_auth_revoked.revoke_before"
-    FROM customer_entity AS c
-    LEFT JOIN jwt_auth_revoked AS r ON r.user_type_id = 3 AND r.user_id = c.entity_id
+    FROM {customer_entity} AS c
+    LEFT JOIN {jwt_auth_revoked} AS r ON r.user_type_id = 3 AND r.user_id = c.entity_id
     WHERE c.entity_id = ?1"#;
 
 // No join with jwt_auth_revoked: revoking a customer's tokens ends no session (recorded: session/xhr__after_revoke).
@@ -78,15 +81,15 @@ const SESSION_CUSTOMER: &str = r#"
     SELECT c.entity_id AS "customer_entity.entity_id", c.is_active AS "customer_entity.is_active",
         c.website_id AS "customer_entity.website_id", NULL AS "jwt_auth_revoked.revoke_before",
         c.session_cutoff AS "customer_entity.session_cutoff", v.created_at AS "customer_visitor.created_at"
-    FROM customer_entity AS c
-    LEFT JOIN customer_visitor AS v ON v.visitor_id = ?2
+    FROM {customer_entity} AS c
+    LEFT JOIN {customer_visitor} AS v ON v.visitor_id = ?2
     WHERE c.entity_id = ?1"#;
 
 const SESSION_ADMIN: &str = r#"
     SELECT a.user_id AS "admin_user.user_id", a.is_active AS "admin_user.is_active",
         NULL AS "jwt_auth_revoked.revoke_before", s.status AS "admin_user_session.status"
-    FROM admin_user AS a
-    LEFT JOIN admin_user_session AS s ON s.id = ?2 AND s.user_id = a.user_id
+    FROM {admin_user} AS a
+    LEFT JOIN {admin_user_session} AS s ON s.id = ?2 AND s.user_id = a.user_id
     WHERE a.user_id = ?1"#;
 
 impl SqlStore {
@@ -97,7 +100,7 @@ impl SqlStore {
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
     pub async fn token(&self, token: &[u8]) -> Result<Option<TokenRow>, StoreError> {
         let Some(token) = storable(token) else { return Ok(None) };
-        let row = query(TOKEN).bind(token).fetch_optional(&self.pool).await?;
+        let row = query(TOKEN).bind(token).fetch_optional(&self.readers).await?;
         row.map_or(Ok(None), |row| mapper::token(&Columns(&row)))
     }
 
@@ -112,7 +115,9 @@ impl SqlStore {
             UserType::Customer => CUSTOMER,
             UserType::Integration | UserType::Guest => return Ok(None),
         };
-        let Some(row) = query(statement).bind(id).fetch_optional(&self.pool).await? else { return Ok(None) };
+        let Some(row) = query(statement).bind(id).fetch_optional(&self.readers).await? else {
+            return Ok(None);
+        };
         match user_type {
             UserType::Admin => mapper::admin(&Columns(&row)),
             UserType::Customer => mapper::customer(&Columns(&row)),
@@ -133,7 +138,7 @@ impl SqlStore {
         // A number that the column cannot hold is no visitor's.
         let visitor_id = visitor_id.and_then(|id| i64::try_from(id).ok());
         let found = query(SESSION_CUSTOMER).bind(customer_id).bind(visitor_id);
-        let row = found.fetch_optional(&self.pool).await?;
+        let row = found.fetch_optional(&self.readers).await?;
         row.map_or(Ok(None), |row| mapper::session_customer(&Columns(&row)))
     }
 
@@ -148,7 +153,7 @@ impl SqlStore {
         session_row: Option<u32>,
     ) -> Result<Option<SessionAdminRow>, StoreError> {
         let found = query(SESSION_ADMIN).bind(user_id).bind(session_row);
-        let row = found.fetch_optional(&self.pool).await?;
+        let row = found.fetch_optional(&self.readers).await?;
         row.map_or(Ok(None), |row| mapper::session_admin(&Columns(&row)))
     }
 
@@ -163,7 +168,7 @@ impl SqlStore {
         if consumer_key.is_none() && token.is_none() {
             return Ok(OauthRows { consumer: None, token: None });
         }
-        let row = query(OAUTH).bind(consumer_key).bind(token).fetch_one(&self.pool).await?;
+        let row = query(OAUTH).bind(consumer_key).bind(token).fetch_one(&self.readers).await?;
         let row = Columns(&row);
         Ok(OauthRows { consumer: mapper::consumer(&row)?, token: mapper::token(&row)? })
     }
@@ -174,8 +179,11 @@ impl SqlStore {
     ///
     /// As [`SqlStore::token`].
     pub async fn some_consumer_secrets(&self) -> Result<Vec<Secret<String>>, StoreError> {
-        let secrets = query_scalar("SELECT secret FROM oauth_consumer ORDER BY entity_id DESC LIMIT 16");
-        Ok(secrets.fetch_all(&self.pool).await?.into_iter().map(Secret::new).collect())
+        let secrets = query(
+            r#"SELECT secret AS "oauth_consumer.secret" FROM {oauth_consumer} ORDER BY entity_id DESC LIMIT 16"#,
+        );
+        let rows = secrets.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Columns(row).secret("oauth_consumer.secret")).collect()
     }
 }
 
@@ -187,8 +195,6 @@ fn storable(credential: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
-
     use super::*;
 
     #[tokio::test]
@@ -197,9 +203,7 @@ mod tests {
         for (statement, searches) in
             [(TOKEN, 6), (OAUTH, 8), (ADMIN, 2), (CUSTOMER, 2), (SESSION_CUSTOMER, 2), (SESSION_ADMIN, 2)]
         {
-            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-            let plan = sqlx::query(explain).bind(1).bind(1).fetch_all(&store.pool).await.unwrap();
-            let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let plan = store.plan_for_test(statement).await;
             assert_eq!(plan.iter().filter(|step| step.starts_with("SEARCH")).count(), searches, "{plan:#?}");
             // The constant row of OAUTH is no table.
             let scans = |step: &&String| {

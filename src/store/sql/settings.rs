@@ -1,8 +1,6 @@
 //! Magento's own settings, read whole: the rows of `core_config_data` that bear on authentication.
 
-use sqlx::query;
-
-use super::{columns::Columns, sqlite::SqlStore};
+use super::{columns::Columns, statement::query, store::SqlStore};
 use crate::store::{
     StoreError,
     settings::{SettingRow, SettingScope},
@@ -12,7 +10,7 @@ use crate::store::{
 const SETTINGS: &str = r#"
     SELECT scope AS "core_config_data.scope", scope_id AS "core_config_data.scope_id",
         path AS "core_config_data.path", value AS "core_config_data.value"
-    FROM core_config_data
+    FROM {core_config_data}
     WHERE path LIKE 'oauth/%' OR path LIKE 'webapi/%' OR path = 'customer/account_share/scope'
         OR path LIKE 'customer/password/%' OR path = 'admin/security/use_case_sensitive_login'
         OR path IN ('customer/create_account/confirm', 'customer/account_information/confirm')
@@ -26,7 +24,7 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
     pub async fn settings(&self) -> Result<Vec<SettingRow>, StoreError> {
-        let rows = query(SETTINGS).fetch_all(&self.pool).await?;
+        let rows = query(SETTINGS).fetch_all(&self.readers).await?;
         rows.iter().filter_map(|row| setting(&Columns(row)).transpose()).collect()
     }
 }
@@ -43,25 +41,6 @@ fn setting(row: &Columns<'_>) -> Result<Option<SettingRow>, StoreError> {
 }
 
 #[cfg(test)]
-impl SqlStore {
-    /// Writes a row of the default scope.
-    pub(crate) async fn set_for_test(&self, path: &str, value: &str) {
-        let statement = query("INSERT INTO core_config_data (path, value) VALUES (?1, ?2)");
-        statement.bind(path).bind(value).execute(&self.pool).await.unwrap();
-    }
-
-    /// Runs any statements.
-    pub(crate) async fn execute_for_test(&self, statements: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
-    }
-
-    /// The rows of any query that answers one column of text.
-    pub(crate) async fn read_for_test(&self, select: &str) -> Vec<String> {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(select.to_owned())).fetch_all(&self.pool).await.unwrap()
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -75,7 +54,7 @@ mod tests {
             ('groups', 2, 'oauth/consumer/enable_integration_as_bearer', '1'),
             ('default', 0, 'web/secure/base_url', 'x'),
             ('default', 0, 'customer/account_share/scope', '0')";
-        query(insert).execute(&store.pool).await.unwrap();
+        store.execute_for_test(insert).await;
         let row = |scope, path: &str, value: &str| SettingRow {
             scope,
             path: path.to_owned(),

@@ -1,11 +1,14 @@
 //! Deleting what is past its time, a batch a statement.
 //!
-//! The rows to go are looked for first, which blocks nobody, and then deleted by their ids in one short write that looks at the
-//! condition again: a row that was renewed between the two stays.
+//! In SQLite, where a writer blocks the others, the rows to go are looked for first and then deleted by their ids in one short
+//! write. Every delete looks at the condition of its rows: one that was renewed meanwhile stays.
 
-use sqlx::{query, query_scalar};
-
-use super::{sqlite::SqlStore, timestamp};
+use super::{
+    columns::Columns,
+    dialect::Dialect,
+    statement::{Query, Stamp, Value, query},
+    store::SqlStore,
+};
 use crate::{
     auth::{identity::UserType, time::UnixTime},
     store::StoreError,
@@ -39,54 +42,82 @@ pub struct Swept {
     pub may_be_more: bool,
 }
 
+/// What finds and deletes, with ?1 for the time, ?2 for the most rows or for those that were found, ?3 for the type of user.
+struct Statements {
+    sqlite: (&'static str, &'static str),
+    mysql: &'static str,
+    postgres: &'static str,
+}
+
 macro_rules! sweep {
     ($table:literal, $condition:literal) => {
-        (
-            concat!("SELECT rowid FROM ", $table, " WHERE ", $condition, " LIMIT ?3"),
-            concat!(
+        Statements {
+            sqlite: (
+                concat!(r#"SELECT rowid AS "row.id" FROM "#, $table, " WHERE ", $condition, " LIMIT ?2"),
+                concat!(
+                    "DELETE FROM ",
+                    $table,
+                    " WHERE rowid IN (SELECT value FROM json_each(?2)) AND ",
+                    $condition
+                ),
+            ),
+            mysql: concat!("DELETE FROM ", $table, " WHERE ", $condition, " LIMIT ?2"),
+            // Where a row stands is its name until it is written again.
+            postgres: concat!(
                 "DELETE FROM ",
                 $table,
-                " WHERE rowid IN (SELECT value FROM json_each(?3)) AND ",
+                " WHERE ctid = ANY (ARRAY (SELECT ctid FROM ",
+                $table,
+                " WHERE ",
+                $condition,
+                " LIMIT ?2)) AND ",
                 $condition
             ),
-        )
+        }
     };
 }
 
 impl Stale {
-    /// The statements that find and delete, with ?1 for the time and ?2 for the type of user.
-    const fn statements(self) -> (&'static str, &'static str) {
+    const fn statements(self) -> Statements {
         match self {
-            Self::AuthenticationFailures(_) => sweep!("oauth_token_request_log", "lock_expires_at <= ?1"),
-            Self::UserTokens(..) => sweep!("oauth_token", "created_at <= ?1 AND user_type = ?2"),
-            Self::Nonces(_) => sweep!("oauth_nonce", "timestamp <= ?1"),
+            Self::AuthenticationFailures(_) => sweep!("{oauth_token_request_log}", "lock_expires_at <= ?1"),
+            Self::UserTokens(..) => sweep!("{oauth_token}", "created_at <= ?1 AND user_type = ?3"),
+            Self::Nonces(_) => sweep!("{oauth_nonce}", r#""timestamp" <= ?1"#),
             // Magento goes by `created_at` alone, which is that of the verifier however old (4.6): a handshake under way could
             // lose its row between two steps. The consumer's `updated_at` moves when one begins (4.2).
             Self::Handshakes(_) => sweep!(
-                "oauth_token",
+                "{oauth_token}",
                 "created_at <= ?1 AND type IN ('request', 'verifier') AND NOT EXISTS (
-                    SELECT 1 FROM oauth_consumer AS c
-                    WHERE c.entity_id = oauth_token.consumer_id AND c.updated_at > ?1)"
+                    SELECT 1 FROM {oauth_consumer} AS c
+                    WHERE c.entity_id = {oauth_token}.consumer_id AND c.updated_at > ?1)"
             ),
-            Self::Revocations(_) => sweep!("jwt_auth_revoked", "revoke_before <= ?1"),
-            Self::OlderSecrets(_) => sweep!("portcullis_older_secret", "ends_at <= ?1"),
+            Self::Revocations(_) => sweep!("{jwt_auth_revoked}", "revoke_before <= ?1"),
+            Self::OlderSecrets(_) => sweep!("{portcullis_older_secret}", "ends_at <= ?1"),
             Self::OlderTokens(_) => sweep!(
-                "oauth_token",
-                "entity_id IN (SELECT token_id FROM portcullis_older_token WHERE ends_at <= ?1)"
+                "{oauth_token}",
+                "entity_id IN (SELECT token_id FROM {portcullis_older_token} WHERE ends_at <= ?1)"
             ),
         }
     }
 
-    /// The time as its column holds it: text, or seconds.
-    fn time(self) -> Result<Time, StoreError> {
-        let text = |time, column| timestamp::format(time).map(Time::Text).ok_or(StoreError::Unfit { column });
+    /// The time as its column holds it: a time, or seconds.
+    fn time(self) -> Result<Value<'static>, StoreError> {
         match self {
-            Self::AuthenticationFailures(time) => text(time, "oauth_token_request_log.lock_expires_at"),
-            Self::UserTokens(_, time) | Self::Handshakes(time) => text(time, "oauth_token.created_at"),
-            Self::OlderSecrets(time) => text(time, "portcullis_older_secret.ends_at"),
-            Self::OlderTokens(time) => text(time, "portcullis_older_token.ends_at"),
-            Self::Nonces(time) | Self::Revocations(time) => Ok(Time::Seconds(time.seconds())),
+            Self::AuthenticationFailures(time) => {
+                Ok(Stamp::new(time, "oauth_token_request_log.lock_expires_at")?.into())
+            }
+            Self::UserTokens(_, time) | Self::Handshakes(time) => {
+                Ok(Stamp::new(time, "oauth_token.created_at")?.into())
+            }
+            Self::OlderSecrets(time) => Ok(Stamp::new(time, "portcullis_older_secret.ends_at")?.into()),
+            Self::OlderTokens(time) => Ok(Stamp::new(time, "portcullis_older_token.ends_at")?.into()),
+            Self::Nonces(time) | Self::Revocations(time) => Ok(time.seconds().into()),
         }
+    }
+
+    /// Whether the rows are in a table of ours.
+    const fn is_ours(self) -> bool {
+        matches!(self, Self::OlderSecrets(_) | Self::OlderTokens(_))
     }
 
     const fn user_type(self) -> Option<i64> {
@@ -100,37 +131,52 @@ impl Stale {
             | Self::OlderTokens(_) => None,
         }
     }
-}
 
-enum Time {
-    Text(String),
-    Seconds(i64),
+    /// Adds the type of user, where the statement asks for it.
+    fn bound(self, statement: Query<'_>) -> Query<'_> {
+        match self.user_type() {
+            Some(user_type) => statement.bind(user_type),
+            None => statement,
+        }
+    }
 }
 
 impl SqlStore {
-    /// Deletes some of the rows that are past their time.
+    /// Deletes some of the rows that are past their time. Where there is no such table there are none.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Unfit`] for a time that no column can hold.
     pub async fn sweep(&self, stale: Stale, most: u32) -> Result<Swept, StoreError> {
-        let (find, delete) = stale.statements();
-        let time = stale.time()?;
-        let find = match &time {
-            Time::Text(text) => query_scalar::<_, i64>(find).bind(text.as_str()),
-            Time::Seconds(seconds) => query_scalar(find).bind(seconds),
-        };
-        let found = find.bind(stale.user_type()).bind(most).fetch_all(&self.pool).await?;
-        if found.is_empty() {
+        if stale.is_ours() && self.is_magentos() {
             return Ok(Swept { deleted: 0, may_be_more: false });
         }
-        let delete = match &time {
-            Time::Text(text) => query(delete).bind(text.as_str()),
-            Time::Seconds(seconds) => query(delete).bind(seconds),
+        let statements = stale.statements();
+        let delete = match self.pool.dialect() {
+            Dialect::Sqlite => return self.sweep_found(statements.sqlite, stale, most).await,
+            Dialect::MySql => statements.mysql,
+            Dialect::Postgres => statements.postgres,
         };
-        let ids = found.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-        let done = delete.bind(stale.user_type()).bind(format!("[{ids}]")).execute(&self.pool).await?;
-        let may_be_more = found.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+        let done = self.execute_alone(stale.bound(query(delete).bind(stale.time()?).bind(most))).await?;
+        Ok(Swept { deleted: done.rows_affected(), may_be_more: done.rows_affected() >= u64::from(most) })
+    }
+
+    /// Looks for the rows first, which blocks nobody, and then deletes them by their ids in one short write.
+    async fn sweep_found(
+        &self,
+        (find, delete): (&'static str, &'static str),
+        stale: Stale,
+        most: u32,
+    ) -> Result<Swept, StoreError> {
+        let rows = stale.bound(query(find).bind(stale.time()?).bind(most)).fetch_all(&self.pool).await?;
+        if rows.is_empty() {
+            return Ok(Swept { deleted: 0, may_be_more: false });
+        }
+        let ids: Vec<i64> = rows.iter().map(|row| Columns(row).number("row.id")).collect::<Result<_, _>>()?;
+        let ids = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        let delete = query(delete).bind(stale.time()?).bind(format!("[{ids}]"));
+        let done = stale.bound(delete).execute(&self.pool).await?;
+        let may_be_more = rows.len() >= usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Swept { deleted: done.rows_affected(), may_be_more })
     }
 }
@@ -144,13 +190,13 @@ mod tests {
 
     async fn store(rows: &'static str) -> SqlStore {
         let store = SqlStore::open("sqlite::memory:").await.unwrap();
-        sqlx::raw_sql(rows).execute(&store.pool).await.unwrap();
+        store.execute_for_test(rows).await;
         store
     }
 
     async fn left(store: &SqlStore, stale: Stale, column: &'static str) -> Vec<String> {
         while store.sweep(stale, 1).await.unwrap().may_be_more {}
-        query_scalar(column).fetch_all(&store.pool).await.unwrap()
+        store.read_for_test(column).await
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@
 
 use crate::auth::time::UnixTime;
 
-const ZERO_DATE: &str = "0000-00-00 00:00:00";
+/// What MySQL writes for "never".
+pub(super) const ZERO_DATE: &str = "0000-00-00 00:00:00";
 const SECONDS_A_DAY: i64 = 86_400;
 /// Days of 400 years, after which the calendar repeats.
 const DAYS_AN_ERA: i64 = 146_097;

@@ -1,22 +1,34 @@
 //! Admins and customers as an operator looks at them.
 
-use sqlx::{Sqlite, query, query::Query, query_scalar, sqlite::SqliteArguments};
-
-use super::{columns::Columns, sqlite::SqlStore};
+use super::{
+    columns::Columns,
+    statement::{Query, query},
+    store::SqlStore,
+};
 use crate::{
     auth::identity::UserType,
     store::{StoreError, logins::User},
 };
 
-const ADMINS: &str = r#"
-    SELECT user_id AS "user.id", username AS "user.name", is_active AS "user.is_active",
-        NULL AS "user.website_id"
-    FROM admin_user"#;
+macro_rules! admins {
+    ($condition:literal) => {
+        concat!(
+            r#"SELECT user_id AS "user.id", username AS "user.name", is_active AS "user.is_active",
+            NULL AS "user.website_id" FROM {admin_user} WHERE "#,
+            $condition
+        )
+    };
+}
 
-const CUSTOMERS: &str = r#"
-    SELECT entity_id AS "user.id", email AS "user.name", is_active AS "user.is_active",
-        website_id AS "user.website_id"
-    FROM customer_entity"#;
+macro_rules! customers {
+    ($condition:literal) => {
+        concat!(
+            r#"SELECT entity_id AS "user.id", email AS "user.name", is_active AS "user.is_active",
+            website_id AS "user.website_id" FROM {customer_entity} WHERE "#,
+            $condition
+        )
+    };
+}
 
 impl SqlStore {
     /// Lists the users of a kind whose id is above `after`, by id, `limit` at most. There are users of two kinds.
@@ -26,11 +38,11 @@ impl SqlStore {
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
     pub async fn users(&self, user_type: UserType, after: u32, limit: u32) -> Result<Vec<User>, StoreError> {
         let statement = match user_type {
-            UserType::Admin => format!("{ADMINS} WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"),
-            UserType::Customer => format!("{CUSTOMERS} WHERE entity_id > ?1 ORDER BY entity_id LIMIT ?2"),
+            UserType::Admin => admins!("user_id > ?1 ORDER BY user_id LIMIT ?2"),
+            UserType::Customer => customers!("entity_id > ?1 ORDER BY entity_id LIMIT ?2"),
             UserType::Integration | UserType::Guest => return Ok(Vec::new()),
         };
-        self.list(user_type, query(sqlx::AssertSqlSafe(statement)).bind(after).bind(limit)).await
+        self.list(user_type, query(statement).bind(after).bind(limit)).await
     }
 
     /// The users of a kind that have this name: one admin, or a customer in each website.
@@ -40,11 +52,11 @@ impl SqlStore {
     /// As [`SqlStore::users`].
     pub async fn users_named(&self, user_type: UserType, name: &str) -> Result<Vec<User>, StoreError> {
         let statement = match user_type {
-            UserType::Admin => format!("{ADMINS} WHERE username = ?1"),
-            UserType::Customer => format!("{CUSTOMERS} WHERE email = ?1 ORDER BY entity_id"),
+            UserType::Admin => admins!("fold(username) = fold(?1)"),
+            UserType::Customer => customers!("fold(email) = fold(?1) ORDER BY entity_id"),
             UserType::Integration | UserType::Guest => return Ok(Vec::new()),
         };
-        self.list(user_type, query(sqlx::AssertSqlSafe(statement)).bind(name)).await
+        self.list(user_type, query(statement).bind(name)).await
     }
 
     /// The groups of admins that have this name, by id; names are not unique in Magento.
@@ -53,11 +65,12 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn admin_groups_named(&self, name: &str) -> Result<Vec<u32>, StoreError> {
-        let found = query_scalar(
-            "SELECT role_id FROM authorization_role
-            WHERE role_type = 'G' AND user_type = '2' AND role_name = ?1 ORDER BY role_id",
+        let found = query(
+            r#"SELECT role_id AS "authorization_role.role_id" FROM {authorization_role}
+            WHERE role_type = 'G' AND user_type = '2' AND role_name = ?1 ORDER BY role_id"#,
         );
-        Ok(found.bind(name).fetch_all(&self.pool).await?)
+        let rows = found.bind(name).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Columns(row).number("authorization_role.role_id")).collect()
     }
 
     /// Whether an admin has this address; it is no key.
@@ -66,8 +79,8 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn admin_address_is_taken(&self, email: &str) -> Result<bool, StoreError> {
-        let found = query_scalar("SELECT EXISTS (SELECT 1 FROM admin_user WHERE email = ?1 COLLATE NOCASE)");
-        Ok(found.bind(email).fetch_one(&self.pool).await?)
+        let found = query("SELECT 1 FROM {admin_user} WHERE lower(email) = lower(?1) LIMIT 1");
+        Ok(found.bind(email).fetch_optional(&self.pool).await?.is_some())
     }
 
     /// Whether there is such a website.
@@ -76,15 +89,11 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn website_exists(&self, website_id: u16) -> Result<bool, StoreError> {
-        let found = query_scalar("SELECT EXISTS (SELECT 1 FROM store_website WHERE website_id = ?1)");
-        Ok(found.bind(website_id).fetch_one(&self.pool).await?)
+        let found = query("SELECT 1 FROM {store_website} WHERE website_id = ?1");
+        Ok(found.bind(website_id).fetch_optional(&self.pool).await?.is_some())
     }
 
-    async fn list(
-        &self,
-        user_type: UserType,
-        found: Query<'_, Sqlite, SqliteArguments>,
-    ) -> Result<Vec<User>, StoreError> {
+    async fn list(&self, user_type: UserType, found: Query<'_>) -> Result<Vec<User>, StoreError> {
         let rows = found.fetch_all(&self.pool).await?;
         rows.iter().map(|row| user(user_type, &Columns(row))).collect()
     }

@@ -1,7 +1,5 @@
 //! `oauth_consumer`.
 
-use sqlx::query;
-
 use super::{Change, View};
 use crate::{
     auth::{secret::Secret, time::UnixTime},
@@ -11,6 +9,7 @@ use crate::{
         sql::{
             columns::Columns,
             mapper::older_secret,
+            statement::query,
             writers::{
                 NewConsumer,
                 insert::{insert_row, stamp},
@@ -23,13 +22,13 @@ macro_rules! consumer {
     ($condition:literal) => {
         concat!(
             r#"SELECT o.entity_id AS "oauth_consumer.entity_id", o.name AS "oauth_consumer.name",
-            o.key AS "oauth_consumer.key", o.secret AS "oauth_consumer.secret",
+            o."key" AS "oauth_consumer.key", o.secret AS "oauth_consumer.secret",
             o.callback_url AS "oauth_consumer.callback_url",
             o.rejected_callback_url AS "oauth_consumer.rejected_callback_url",
             o.updated_at AS "oauth_consumer.updated_at",
-            p.secret AS "portcullis_older_secret.secret", p.ends_at AS "portcullis_older_secret.ends_at"
-            FROM oauth_consumer AS o
-            LEFT JOIN portcullis_older_secret AS p ON p.consumer_id = o.entity_id WHERE "#,
+            [[p.secret|NULL]] AS "portcullis_older_secret.secret", [[p.ends_at|NULL]] AS "portcullis_older_secret.ends_at"
+            FROM {oauth_consumer} AS o
+            [[LEFT JOIN {portcullis_older_secret} AS p ON p.consumer_id = o.entity_id]] WHERE "#,
             $condition
         )
     };
@@ -52,7 +51,8 @@ impl View {
     ///
     /// As [`View::consumer`].
     pub async fn consumer_by_key(&mut self, key: &str) -> Result<Option<ConsumerRecord>, StoreError> {
-        let found = query(consumer!("o.key = ?1")).bind(key).fetch_optional(self.connection()).await?;
+        let found =
+            query(consumer!(r#"same(o."key", ?1)"#)).bind(key).fetch_optional(self.connection()).await?;
         found.map_or(Ok(None), |row| record(&Columns(&row)))
     }
 }
@@ -71,8 +71,8 @@ impl Change {
     ) -> Result<u32, StoreError> {
         let now = stamp(now, "oauth_consumer.created_at")?;
         let insert = query(
-            "INSERT INTO oauth_consumer (name, key, secret, callback_url, rejected_callback_url, created_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            r#"INSERT INTO {oauth_consumer} (name, "key", secret, callback_url, rejected_callback_url, created_at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#,
         )
         .bind(consumer.name)
         .bind(consumer.key)
@@ -90,7 +90,7 @@ impl Change {
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn touch_consumer(&mut self, id: u32, now: UnixTime) -> Result<bool, StoreError> {
         let now = stamp(now, "oauth_consumer.updated_at")?;
-        let update = query("UPDATE oauth_consumer SET updated_at = ?2 WHERE entity_id = ?1");
+        let update = query("UPDATE {oauth_consumer} SET updated_at = ?2 WHERE entity_id = ?1");
         Ok(update.bind(id).bind(now).execute(self.connection()).await?.rows_affected() > 0)
     }
 
@@ -104,7 +104,9 @@ impl Change {
         id: u32,
         encrypted: &Secret<String>,
     ) -> Result<(), StoreError> {
-        let update = query("UPDATE oauth_consumer SET secret = ?2 WHERE entity_id = ?1");
+        // Magento's column moves by itself, unless it is named.
+        let update =
+            query("UPDATE {oauth_consumer} SET secret = ?2, updated_at = updated_at WHERE entity_id = ?1");
         update.bind(id).bind(encrypted.expose().as_str()).execute(self.connection()).await?;
         Ok(())
     }
@@ -115,7 +117,7 @@ impl Change {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_consumer(&mut self, id: u32) -> Result<bool, StoreError> {
-        let delete = query("DELETE FROM oauth_consumer WHERE entity_id = ?1").bind(id);
+        let delete = query("DELETE FROM {oauth_consumer} WHERE entity_id = ?1").bind(id);
         Ok(delete.execute(self.connection()).await?.rows_affected() > 0)
     }
 }

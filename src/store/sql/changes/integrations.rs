@@ -1,7 +1,5 @@
 //! `integration`.
 
-use sqlx::query;
-
 use super::{Change, View};
 use crate::{
     auth::time::UnixTime,
@@ -10,6 +8,7 @@ use crate::{
         records::{IntegrationColumns, IntegrationRecord, IntegrationStatus, SetupType},
         sql::{
             columns::Columns,
+            statement::query,
             writers::insert::{insert_row, stamp},
         },
     },
@@ -22,7 +21,7 @@ macro_rules! integration {
             email AS "integration.email", endpoint AS "integration.endpoint",
             identity_link_url AS "integration.identity_link_url", status AS "integration.status",
             consumer_id AS "integration.consumer_id", setup_type AS "integration.setup_type"
-            FROM integration WHERE "#,
+            FROM {integration} WHERE "#,
             $condition
         )
     };
@@ -46,7 +45,7 @@ impl View {
     ///
     /// As [`View::integration`].
     pub async fn integration_by_name(&mut self, name: &str) -> Result<Option<IntegrationRecord>, StoreError> {
-        let found = query(integration!("name = ?1")).bind(name);
+        let found = query(integration!("fold(name) = fold(?1)")).bind(name);
         let row = found.fetch_optional(self.connection()).await?;
         row.map(|row| record(&Columns(&row))).transpose()
     }
@@ -71,7 +70,7 @@ impl View {
     ///
     /// As [`View::integration`].
     pub async fn integrations(&mut self) -> Result<Vec<IntegrationRecord>, StoreError> {
-        let rows = query(integration!("1 ORDER BY integration_id")).fetch_all(self.connection()).await?;
+        let rows = query(integration!("1 = 1 ORDER BY integration_id")).fetch_all(self.connection()).await?;
         rows.iter().map(|row| record(&Columns(row))).collect()
     }
 }
@@ -89,7 +88,7 @@ impl Change {
     ) -> Result<u32, StoreError> {
         let now = stamp(now, "integration.created_at")?;
         let insert = query(
-            "INSERT INTO integration
+            "INSERT INTO {integration}
                 (name, email, endpoint, identity_link_url, setup_type, status, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6)",
         )
@@ -108,7 +107,7 @@ impl Change {
     ///
     /// As [`Change::insert_integration`].
     pub async fn set_integration_consumer(&mut self, id: u32, consumer_id: u32) -> Result<(), StoreError> {
-        let update = query("UPDATE integration SET consumer_id = ?2 WHERE integration_id = ?1");
+        let update = query("UPDATE {integration} SET consumer_id = ?2 WHERE integration_id = ?1");
         update.bind(id).bind(consumer_id).execute(self.connection()).await?;
         Ok(())
     }
@@ -126,7 +125,7 @@ impl Change {
     ) -> Result<bool, StoreError> {
         let now = stamp(now, "integration.updated_at")?;
         let update = query(
-            "UPDATE integration SET name = ?2, email = ?3, endpoint = ?4, identity_link_url = ?5, setup_type = ?6,
+            "UPDATE {integration} SET name = ?2, email = ?3, endpoint = ?4, identity_link_url = ?5, setup_type = ?6,
                 updated_at = ?7
             WHERE integration_id = ?1",
         )
@@ -152,7 +151,7 @@ impl Change {
         now: UnixTime,
     ) -> Result<bool, StoreError> {
         let now = stamp(now, "integration.updated_at")?;
-        let update = query("UPDATE integration SET status = ?2, updated_at = ?3 WHERE consumer_id = ?1");
+        let update = query("UPDATE {integration} SET status = ?2, updated_at = ?3 WHERE consumer_id = ?1");
         let update = update.bind(consumer_id).bind(status as i64).bind(now);
         Ok(update.execute(self.connection()).await?.rows_affected() > 0)
     }
@@ -163,7 +162,7 @@ impl Change {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_integration(&mut self, id: u32) -> Result<bool, StoreError> {
-        let delete = query("DELETE FROM integration WHERE integration_id = ?1").bind(id);
+        let delete = query("DELETE FROM {integration} WHERE integration_id = ?1").bind(id);
         Ok(delete.execute(self.connection()).await?.rows_affected() > 0)
     }
 }

@@ -12,15 +12,18 @@ mod tokens;
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{Sqlite, SqliteConnection};
 pub use tokens::TokenValues;
 
-use super::sqlite::SqlStore;
+use super::{
+    connection::{Purpose, Transaction},
+    dialect::Flavor,
+    store::SqlStore,
+};
 use crate::store::StoreError;
 
 /// A transaction that reads.
 #[derive(Debug)]
-pub struct View(sqlx::Transaction<'static, Sqlite>);
+pub struct View(Transaction);
 
 /// A transaction that writes.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn view(&self) -> Result<View, StoreError> {
-        Ok(View(self.pool.begin().await?))
+        Ok(View(self.begin(Purpose::Reading).await?))
     }
 
     /// Begins a change; nobody else writes until it ends.
@@ -43,13 +46,22 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage, or where another writer does not come to an end.
     pub async fn change(&self) -> Result<Change, StoreError> {
-        Ok(Change(View(self.pool.begin_with("BEGIN IMMEDIATE").await?)))
+        Ok(Change(View(self.begin(Purpose::Changing).await?)))
     }
 }
 
 impl View {
-    fn connection(&mut self) -> &mut SqliteConnection {
+    fn connection(&mut self) -> &mut Transaction {
         &mut self.0
+    }
+
+    fn is_magentos(&self) -> bool {
+        self.0.flavor() == Flavor::Magentos
+    }
+
+    /// Refuses what needs a table of ours, where there is none.
+    fn require_own(&self, what: &'static str) -> Result<(), StoreError> {
+        if self.is_magentos() { Err(StoreError::Magentos { what }) } else { Ok(()) }
     }
 }
 

@@ -3,8 +3,6 @@
 //! One row goes through the handshake: verifier, request, access. Each step names the row as it found it, so that of two
 //! that race one finds nothing. A row that was rotated out is nobody's current token: only its id is listed elsewhere.
 
-use sqlx::query;
-
 use super::{Change, View};
 use crate::{
     auth::{secret::Secret, time::UnixTime},
@@ -15,6 +13,7 @@ use crate::{
         sql::{
             columns::Columns,
             mapper::token_type,
+            statement::query,
             writers::insert::{insert_row, stamp},
         },
     },
@@ -26,9 +25,9 @@ macro_rules! token {
             r#"SELECT t.entity_id AS "oauth_token.entity_id", t.consumer_id AS "oauth_token.consumer_id",
             t.type AS "oauth_token.type", t.token AS "oauth_token.token", t.secret AS "oauth_token.secret",
             t.verifier AS "oauth_token.verifier", t.created_at AS "oauth_token.created_at",
-            r.ends_at AS "portcullis_older_token.ends_at"
-            FROM oauth_token AS t
-            LEFT JOIN portcullis_older_token AS r ON r.token_id = t.entity_id WHERE "#,
+            [[r.ends_at|NULL]] AS "portcullis_older_token.ends_at"
+            FROM {oauth_token} AS t
+            [[LEFT JOIN {portcullis_older_token} AS r ON r.token_id = t.entity_id]] WHERE "#,
             $condition
         )
     };
@@ -54,7 +53,7 @@ impl View {
     ///
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
     pub async fn token(&mut self, token: &str) -> Result<Option<TokenRecord>, StoreError> {
-        let found = query(token!("t.token = ?1")).bind(token).fetch_optional(self.connection()).await?;
+        let found = query(token!("same(t.token, ?1)")).bind(token).fetch_optional(self.connection()).await?;
         found.map(|row| record(&Columns(&row))).transpose()
     }
 
@@ -85,7 +84,7 @@ impl Change {
     ) -> Result<u32, StoreError> {
         let now = stamp(now, "oauth_token.created_at")?;
         let insert = query(
-            "INSERT INTO oauth_token (consumer_id, type, token, secret, verifier, callback_url, user_type, created_at)
+            "INSERT INTO {oauth_token} (consumer_id, type, token, secret, verifier, callback_url, user_type, created_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7)",
         )
         .bind(consumer_id)
@@ -111,8 +110,8 @@ impl Change {
     ) -> Result<bool, StoreError> {
         let now = stamp(now, "oauth_token.created_at")?;
         let update = query(
-            "UPDATE oauth_token SET type = ?4, token = ?5, secret = ?6, callback_url = ?7, created_at = ?8
-            WHERE entity_id = ?1 AND type = ?2 AND token = ?3",
+            "UPDATE {oauth_token} SET type = ?4, token = ?5, secret = ?6, callback_url = ?7, created_at = ?8
+            WHERE entity_id = ?1 AND type = ?2 AND same(token, ?3)",
         )
         .bind(found.id)
         .bind(word(found.token_type))
@@ -131,7 +130,7 @@ impl Change {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_token(&mut self, id: u32) -> Result<(), StoreError> {
-        let delete = query("DELETE FROM oauth_token WHERE entity_id = ?1").bind(id);
+        let delete = query("DELETE FROM {oauth_token} WHERE entity_id = ?1").bind(id);
         delete.execute(self.connection()).await?;
         Ok(())
     }
@@ -142,8 +141,9 @@ impl Change {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_tokens_of(&mut self, consumer_id: u32, but: Option<u32>) -> Result<u64, StoreError> {
-        let delete =
-            query("DELETE FROM oauth_token WHERE consumer_id = ?1 AND user_type = 1 AND entity_id IS NOT ?2");
+        let delete = query(
+            "DELETE FROM {oauth_token} WHERE consumer_id = ?1 AND user_type = 1 AND (?2 IS NULL OR entity_id <> ?2)",
+        );
         Ok(delete.bind(consumer_id).bind(but).execute(self.connection()).await?.rows_affected())
     }
 
@@ -154,7 +154,7 @@ impl Change {
     /// As [`Change::insert_token`].
     pub async fn delete_request_tokens(&mut self, until: UnixTime) -> Result<u64, StoreError> {
         let until = stamp(until, "oauth_token.created_at")?;
-        let delete = query("DELETE FROM oauth_token WHERE type = 'request' AND created_at <= ?1");
+        let delete = query("DELETE FROM {oauth_token} WHERE type = 'request' AND created_at <= ?1");
         Ok(delete.bind(until).execute(self.connection()).await?.rows_affected())
     }
 }

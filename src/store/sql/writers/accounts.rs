@@ -2,12 +2,17 @@
 //!
 //! Password hashes come finished; hashing is the caller's.
 
-use sqlx::{SqliteConnection, query};
-
 use super::insert::{insert_row, stamp};
 use crate::{
     auth::{identity::UserType, revocation::MOST_AHEAD, secret::Secret, time::UnixTime},
-    store::{StoreError, sql::SqlStore},
+    store::{
+        StoreError,
+        sql::{
+            SqlStore,
+            connection::{Purpose, Transaction},
+            statement::query,
+        },
+    },
 };
 
 /// A customer to be written to `customer_entity`.
@@ -76,7 +81,7 @@ impl SqlStore {
     ) -> Result<u32, StoreError> {
         let now = stamp(now, "customer_entity.created_at")?;
         let insert = query(
-            "INSERT INTO customer_entity
+            "INSERT INTO {customer_entity}
                 (email, firstname, lastname, website_id, password_hash, store_id, group_id, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, NULL, 1, ?6, ?6)",
         )
@@ -86,7 +91,7 @@ impl SqlStore {
         .bind(customer.website_id)
         .bind(customer.password_hash.map(|hash| hash.expose().as_str()))
         .bind(now);
-        insert_row(&mut *self.pool.acquire().await?, insert, "customer_entity.entity_id").await
+        insert_row(&self.pool, insert, "customer_entity.entity_id").await
     }
 
     /// Writes an admin and its role row and returns its `user_id`.
@@ -97,9 +102,9 @@ impl SqlStore {
     /// outage.
     pub async fn insert_admin(&self, admin: &NewAdmin<'_>, now: UnixTime) -> Result<u32, StoreError> {
         let now = stamp(now, "admin_user.created")?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin(Purpose::Writing).await?;
         let insert = query(
-            "INSERT INTO admin_user (username, email, firstname, lastname, password, created, modified)
+            "INSERT INTO {admin_user} (username, email, firstname, lastname, password, created, modified)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
         )
         .bind(admin.username)
@@ -111,9 +116,9 @@ impl SqlStore {
         let user_id = insert_row(&mut transaction, insert, "admin_user.user_id").await?;
         if let Some(group_id) = admin.group_id {
             let insert = query(
-                "INSERT INTO authorization_role (parent_id, tree_level, role_type, user_id, user_type, role_name)
+                "INSERT INTO {authorization_role} (parent_id, tree_level, role_type, user_id, user_type, role_name)
                 SELECT role_id, tree_level + 1, 'U', ?2, '2', ?3
-                FROM authorization_role WHERE role_id = ?1 AND role_type = 'G'",
+                FROM {authorization_role} WHERE role_id = ?1 AND role_type = 'G'",
             )
             .bind(group_id)
             .bind(user_id)
@@ -155,7 +160,10 @@ impl SqlStore {
         id: u32,
         before: UnixTime,
     ) -> Result<(), StoreError> {
-        revoke(&mut *self.pool.acquire().await?, user_type, id, before).await
+        let mut transaction = self.begin(Purpose::Changing).await?;
+        revoke(&mut transaction, user_type, id, before).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Kills every token of a user as [`SqlStore::revoke_user`] does, and deletes the opaque ones, as a Magento without
@@ -171,14 +179,14 @@ impl SqlStore {
         before: UnixTime,
     ) -> Result<(), StoreError> {
         let delete = match user_type {
-            UserType::Admin => Some("DELETE FROM oauth_token WHERE admin_id = ?1"),
-            UserType::Customer => Some("DELETE FROM oauth_token WHERE customer_id = ?1"),
+            UserType::Admin => Some("DELETE FROM {oauth_token} WHERE admin_id = ?1"),
+            UserType::Customer => Some("DELETE FROM {oauth_token} WHERE customer_id = ?1"),
             UserType::Integration | UserType::Guest => None,
         };
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin(Purpose::Changing).await?;
         revoke(&mut transaction, user_type, id, before).await?;
         if let Some(delete) = delete {
-            query(delete).bind(id).execute(&mut *transaction).await?;
+            query(delete).bind(id).execute(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -186,7 +194,7 @@ impl SqlStore {
 }
 
 pub(super) async fn revoke(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     user_type: UserType,
     id: u32,
     before: UnixTime,
@@ -195,17 +203,18 @@ pub(super) async fn revoke(
         return Err(StoreError::Unfit { column: "jwt_auth_revoked.revoke_before" });
     }
     query(
-        "INSERT INTO jwt_auth_revoked (user_type_id, user_id, revoke_before) VALUES (?1, ?2, ?3)
-        ON CONFLICT (user_type_id, user_id)
-        DO UPDATE SET revoke_before = CASE
-            WHEN revoke_before BETWEEN excluded.revoke_before AND ?4 THEN revoke_before + 1
-            ELSE max(revoke_before, excluded.revoke_before) END",
+        "INSERT INTO {jwt_auth_revoked} (user_type_id, user_id, revoke_before) VALUES (?1, ?2, ?3)
+        ON CONFLICT (user_type_id, user_id) DO UPDATE SET revoke_before = CASE
+            WHEN {jwt_auth_revoked}.revoke_before BETWEEN excluded.revoke_before AND ?4
+                THEN {jwt_auth_revoked}.revoke_before + 1
+            WHEN {jwt_auth_revoked}.revoke_before > excluded.revoke_before THEN {jwt_auth_revoked}.revoke_before
+            ELSE excluded.revoke_before END",
     )
     .bind(user_type as i64)
     .bind(id)
     .bind(before.seconds())
     .bind(before.plus(MOST_AHEAD).seconds())
-    .execute(connection)
+    .execute(transaction)
     .await?;
     Ok(())
 }

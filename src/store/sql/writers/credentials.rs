@@ -2,12 +2,14 @@
 //!
 //! Secrets come encrypted as Magento does (`MAGENTO_AUTH` 7.11); encrypting is the caller's.
 
-use sqlx::query;
-
 use super::insert::{insert_row, stamp};
 use crate::{
     auth::{identity::UserType, secret::Secret, time::UnixTime},
-    store::{StoreError, records::IntegrationStatus, sql::SqlStore},
+    store::{
+        StoreError,
+        records::IntegrationStatus,
+        sql::{SqlStore, statement::query},
+    },
 };
 
 /// A consumer to be written to `oauth_consumer`.
@@ -86,7 +88,7 @@ impl SqlStore {
     ) -> Result<u32, StoreError> {
         let now = stamp(now, "integration.created_at")?;
         let insert = query(
-            "INSERT INTO integration (name, email, status, consumer_id, created_at, updated_at)
+            "INSERT INTO {integration} (name, email, status, consumer_id, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
         )
         .bind(integration.name)
@@ -94,7 +96,7 @@ impl SqlStore {
         .bind(integration.status as i64)
         .bind(integration.consumer_id)
         .bind(now);
-        insert_row(&mut *self.pool.acquire().await?, insert, "integration.integration_id").await
+        insert_row(&self.pool, insert, "integration.integration_id").await
     }
 
     /// Sets the status of an integration; `false` where there is no such integration.
@@ -109,11 +111,11 @@ impl SqlStore {
         now: UnixTime,
     ) -> Result<bool, StoreError> {
         let now = stamp(now, "integration.updated_at")?;
-        let update = query("UPDATE integration SET status = ?2, updated_at = ?3 WHERE integration_id = ?1")
+        let update = query("UPDATE {integration} SET status = ?2, updated_at = ?3 WHERE integration_id = ?1")
             .bind(id)
             .bind(status as i64)
             .bind(now);
-        Ok(update.execute(&self.pool).await?.rows_affected() > 0)
+        Ok(self.execute_alone(update).await?.rows_affected() > 0)
     }
 
     /// Writes a token of type `access` and returns its `entity_id`.
@@ -134,7 +136,7 @@ impl SqlStore {
             TokenOwner::Customer(id) => (UserType::Customer, None, None, Some(id)),
         };
         let insert = query(
-            "INSERT INTO oauth_token
+            "INSERT INTO {oauth_token}
                 (type, token, secret, callback_url, user_type, consumer_id, admin_id, customer_id, created_at)
             VALUES ('access', ?1, ?2, '', ?3, ?4, ?5, ?6, ?7)",
         )
@@ -145,7 +147,7 @@ impl SqlStore {
         .bind(admin_id)
         .bind(customer_id)
         .bind(now);
-        insert_row(&mut *self.pool.acquire().await?, insert, "oauth_token.entity_id").await
+        insert_row(&self.pool, insert, "oauth_token.entity_id").await
     }
 
     /// Sets or clears `oauth_token.revoked`; `false` where there is no such token.
@@ -155,8 +157,8 @@ impl SqlStore {
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn set_token_revoked(&self, token: &str, is_revoked: bool) -> Result<bool, StoreError> {
         let update =
-            query("UPDATE oauth_token SET revoked = ?2 WHERE token = ?1").bind(token).bind(is_revoked);
-        Ok(update.execute(&self.pool).await?.rows_affected() > 0)
+            query("UPDATE {oauth_token} SET revoked = ?2 WHERE same(token, ?1)").bind(token).bind(is_revoked);
+        Ok(self.execute_alone(update).await?.rows_affected() > 0)
     }
 
     /// Deletes a token; `false` where there is no such token.
@@ -165,7 +167,7 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_token(&self, token: &str) -> Result<bool, StoreError> {
-        let delete = query("DELETE FROM oauth_token WHERE token = ?1").bind(token);
-        Ok(delete.execute(&self.pool).await?.rows_affected() > 0)
+        let delete = query("DELETE FROM {oauth_token} WHERE same(token, ?1)").bind(token);
+        Ok(self.execute_alone(delete).await?.rows_affected() > 0)
     }
 }

@@ -1,7 +1,5 @@
 //! What a login leaves behind: counted failures, the last login, a newer hash; and the end of a user's tokens.
 
-use sqlx::{SqliteConnection, query, query_scalar};
-
 use super::{accounts::revoke, insert::stamp};
 use crate::{
     auth::{
@@ -13,22 +11,37 @@ use crate::{
     store::{
         StoreError,
         logins::{FailedLogin, FailureCounted, LoginKind},
-        sql::{SqlStore, columns::Columns, logins},
+        sql::{
+            SqlStore,
+            columns::Columns,
+            connection::{Purpose, Transaction},
+            failure::is_deadlock,
+            logins,
+            statement::query,
+        },
     },
 };
 
+/// How often a count is begun anew that a server ended because two of them waited for each other.
+const COUNT_ATTEMPTS: u32 = 5;
+
 // The column is a small number in Magento; more failures than that are as many.
 const COUNT_FAILURE: &str = "
-    INSERT INTO oauth_token_request_log (user_name, user_type, failures_count, lock_expires_at)
+    INSERT INTO {oauth_token_request_log} (user_name, user_type, failures_count, lock_expires_at)
     VALUES (?1, ?2, 1, ?3)
-    ON CONFLICT (user_name, user_type) DO UPDATE SET
-        failures_count = min(COALESCE(failures_count, 0) + 1, 65535), lock_expires_at = excluded.lock_expires_at
-    RETURNING failures_count";
+    ON CONFLICT (fold(user_name), user_type) DO UPDATE SET
+        failures_count = CASE WHEN COALESCE({oauth_token_request_log}.failures_count, 0) < 65535
+            THEN COALESCE({oauth_token_request_log}.failures_count, 0) + 1 ELSE 65535 END,
+        lock_expires_at = excluded.lock_expires_at";
+
+const COUNTED: &str = r#"
+    SELECT failures_count AS "oauth_token_request_log.failures_count" FROM {oauth_token_request_log}
+    WHERE fold(user_name) = fold(?1) AND user_type = ?2"#;
 
 const LOCKOUT: &str = r#"
     SELECT failures_num AS "customer_entity.failures_num", first_failure AS "customer_entity.first_failure",
         lock_expires AS "customer_entity.lock_expires"
-    FROM customer_entity WHERE entity_id = ?1"#;
+    FROM {customer_entity} WHERE entity_id = ?1 FOR UPDATE"#;
 
 impl SqlStore {
     /// Counts a failed login, for its name and for the customer, in one transaction: two at once are two.
@@ -41,21 +54,33 @@ impl SqlStore {
         failed: &FailedLogin<'_>,
         now: UnixTime,
     ) -> Result<FailureCounted, StoreError> {
+        for _ in 1..COUNT_ATTEMPTS {
+            match self.try_count_failure(failed, now).await {
+                Err(error) if is_deadlock(&error) => {}
+                counted => return counted,
+            }
+        }
+        self.try_count_failure(failed, now).await
+    }
+
+    async fn try_count_failure(
+        &self,
+        failed: &FailedLogin<'_>,
+        now: UnixTime,
+    ) -> Result<FailureCounted, StoreError> {
         let counts_until = stamp(failed.counts_until, "oauth_token_request_log.lock_expires_at")?;
-        let mut transaction = self.pool.begin().await?;
-        // The write comes first: a transaction that begins with reading could lose its right to write to another one.
-        let failures: i64 = query_scalar(COUNT_FAILURE)
-            .bind(failed.name)
-            .bind(failed.kind as i64)
-            .bind(counts_until)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let mut transaction = self.begin(Purpose::Writing).await?;
+        // The write comes first: it makes the next one of that name wait.
+        let count = query(COUNT_FAILURE).bind(failed.name).bind(failed.kind as i64).bind(counts_until);
+        count.execute(&mut transaction).await?;
+        let counted = query(COUNTED).bind(failed.name).bind(failed.kind as i64);
+        let failures = logins::failures_count(&Columns(&counted.fetch_one(&mut transaction).await?))?;
         let lockout = match failed.customer {
             Some((id, limits)) => count_for_customer(&mut transaction, id, (limits, now)).await?,
             None => None,
         };
         transaction.commit().await?;
-        Ok(FailureCounted { failures: u32::try_from(failures).unwrap_or(u32::MAX), lockout })
+        Ok(FailureCounted { failures, lockout })
     }
 
     /// Forgets the failures of a name.
@@ -64,7 +89,9 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn forget_failures(&self, name: &str, kind: LoginKind) -> Result<(), StoreError> {
-        let delete = query("DELETE FROM oauth_token_request_log WHERE user_name = ?1 AND user_type = ?2");
+        let delete = query(
+            "DELETE FROM {oauth_token_request_log} WHERE fold(user_name) = fold(?1) AND user_type = ?2",
+        );
         delete.bind(name).bind(kind as i64).execute(&self.pool).await?;
         Ok(())
     }
@@ -76,7 +103,7 @@ impl SqlStore {
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn note_admin_login(&self, id: u32, now: UnixTime) -> Result<(), StoreError> {
         let now = stamp(now, "admin_user.logdate")?;
-        let update = query("UPDATE admin_user SET logdate = ?2, lognum = lognum + 1 WHERE user_id = ?1");
+        let update = query("UPDATE {admin_user} SET logdate = ?2, lognum = lognum + 1 WHERE user_id = ?1");
         update.bind(id).bind(now).execute(&self.pool).await?;
         Ok(())
     }
@@ -94,9 +121,11 @@ impl SqlStore {
     ) -> Result<bool, StoreError> {
         let (user_type, id) = user;
         let statement = match user_type {
-            UserType::Admin => "UPDATE admin_user SET password = ?3 WHERE user_id = ?1 AND password = ?2",
+            UserType::Admin => {
+                "UPDATE {admin_user} SET password = ?3 WHERE user_id = ?1 AND same(password, ?2)"
+            }
             UserType::Customer => {
-                "UPDATE customer_entity SET password_hash = ?3 WHERE entity_id = ?1 AND password_hash = ?2"
+                "UPDATE {customer_entity} SET password_hash = ?3 WHERE entity_id = ?1 AND same(password_hash, ?2)"
             }
             UserType::Integration | UserType::Guest => return Ok(false),
         };
@@ -115,16 +144,16 @@ impl SqlStore {
         now: UnixTime,
     ) -> Result<bool, StoreError> {
         let statement = match user_type {
-            UserType::Admin => "UPDATE admin_user SET is_active = ?2, modified = ?3 WHERE user_id = ?1",
+            UserType::Admin => "UPDATE {admin_user} SET is_active = ?2, modified = ?3 WHERE user_id = ?1",
             UserType::Customer => {
-                "UPDATE customer_entity SET is_active = ?2, updated_at = ?3 WHERE entity_id = ?1"
+                "UPDATE {customer_entity} SET is_active = ?2, updated_at = ?3 WHERE entity_id = ?1"
             }
             UserType::Integration | UserType::Guest => return Ok(false),
         };
         let modified = stamp(now, "admin_user.modified")?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin(Purpose::Changing).await?;
         let update = query(statement).bind(id).bind(is_active).bind(modified);
-        let is_found = update.execute(&mut *transaction).await?.rows_affected() > 0;
+        let is_found = update.execute(&mut transaction).await?.rows_affected() > 0;
         if is_found && !is_active {
             revoke(&mut transaction, user_type, id, now).await?;
         }
@@ -134,23 +163,23 @@ impl SqlStore {
 }
 
 async fn count_for_customer(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     id: u32,
     (limits, now): (LockoutLimits, UnixTime),
 ) -> Result<Option<Lockout>, StoreError> {
-    let Some(row) = query(LOCKOUT).bind(id).fetch_optional(&mut *connection).await? else { return Ok(None) };
+    let Some(row) = query(LOCKOUT).bind(id).fetch_optional(&mut *transaction).await? else { return Ok(None) };
     let Some(after) = logins::lockout(&Columns(&row))?.after_failure(limits, now) else { return Ok(None) };
     let time =
         |time: Option<UnixTime>| time.map(|time| stamp(time, "customer_entity.lock_expires")).transpose();
     query(
-        "UPDATE customer_entity SET failures_num = ?2, first_failure = ?3, lock_expires = ?4
+        "UPDATE {customer_entity} SET failures_num = ?2, first_failure = ?3, lock_expires = ?4
         WHERE entity_id = ?1",
     )
     .bind(id)
     .bind(after.failures)
     .bind(time(after.first_failure)?)
     .bind(time(after.lock_expires)?)
-    .execute(connection)
+    .execute(transaction)
     .await?;
     Ok(Some(after))
 }
