@@ -40,6 +40,8 @@ pub struct AdminState {
     pub reference: Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync>,
     /// False once the gate drains.
     pub accepts: Arc<AtomicBool>,
+    /// False where an endpoint has to be healthy and none is.
+    pub reaches_upstream: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl fmt::Debug for AdminState {
@@ -68,12 +70,15 @@ pub async fn serve(
     axum::serve(listener, pages).with_graceful_shutdown(stop).await
 }
 
-/// 200 while requests can be decided: the store was read and the gate does not drain.
+/// 200 while requests can be decided: the store was read and the gate does not drain. The upstream counts only where the
+/// configuration says so.
 async fn ready(State(state): State<AdminState>) -> (StatusCode, &'static str) {
     if !state.accepts.load(Ordering::Acquire) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
     } else if (state.reference)().is_none() {
         (StatusCode::SERVICE_UNAVAILABLE, "the store has not been read yet\n")
+    } else if !(state.reaches_upstream)() {
+        (StatusCode::SERVICE_UNAVAILABLE, "no endpoint of the upstream is healthy\n")
     } else {
         (StatusCode::OK, "ready\n")
     }

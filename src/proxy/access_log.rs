@@ -52,6 +52,9 @@ pub struct Line<'a> {
     /// The reading that verified a signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<&'static str>,
+    /// The upstream's endpoint that it went to, the last one where it went to several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<&'a str>,
     /// Reserved headers that were removed.
     #[serde(skip_serializing_if = "is_zero")]
     pub spoofed_headers: usize,

@@ -19,6 +19,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
+    upstream,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -74,11 +75,12 @@ impl App {
         let audit = open_audit(&config, &clock, &metrics)?;
         let facts = wire::facts(&config, store.clone(), judge)?;
         let (access_log, log_guard) = access_log(&config)?;
+        let upstream = upstream::fleet(&config, &metrics, None)?;
 
         let (listeners, proxy_address) = bind_proxy(&config)?;
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
         let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
-        let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
+        let measured = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let kept = Kept {
             nonces: Arc::clone(&nonces),
             forms: Arc::new(FormBudget::new(config.forms.budget, config.forms.max)),
@@ -93,14 +95,16 @@ impl App {
         };
         let desks = kept.desks(&config, &facts)?;
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
-        let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
+        let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks), upstream);
         let rules = reloader.rules();
         let accepts = Arc::new(AtomicBool::new(true));
+        let measure = and_upstream(measured, rules.clone());
         let admin = AdminState {
             measure,
             metrics: Arc::clone(&metrics),
             reference: reference_in_force(rules.clone()),
             accepts: Arc::clone(&accepts),
+            reaches_upstream: reaches_upstream(rules.clone()),
         };
         configured::apply(&reloader.running().await, &reloader.integrations().await).await?;
         let chores = Chores { store, rules, jobs, audit, nonces, metrics, clock, refresh_interval, watch };
@@ -127,6 +131,7 @@ impl App {
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
         wire::sessions(config)?;
+        upstream::settings(config)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
         let in_force = settings.examine(&store).await?;
         store.reference().await?;
@@ -228,6 +233,20 @@ fn reference_in_force(
     rules: watch::Receiver<Arc<Shared>>,
 ) -> Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync> {
     Arc::new(move || rules.borrow().pipeline.reference.current().clone())
+}
+
+fn and_upstream(
+    measure: Arc<dyn Fn() + Send + Sync>,
+    rules: watch::Receiver<Arc<Shared>>,
+) -> Arc<dyn Fn() + Send + Sync> {
+    Arc::new(move || {
+        measure();
+        rules.borrow().upstream.measure();
+    })
+}
+
+fn reaches_upstream(rules: watch::Receiver<Arc<Shared>>) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    Arc::new(move || rules.borrow().upstream.lets_be_ready())
 }
 
 /// What brings the gauges up to date before they are shown.

@@ -10,7 +10,7 @@ use crate::{
     config,
     jobs::{JobRunner, JobSchedule, SettingsNow},
     metrics::Metrics,
-    proxy::engine::Shared,
+    proxy::engine::{Shared, tend},
     service::audit::Audit,
     store::{
         StoreError,
@@ -47,6 +47,8 @@ impl Chores {
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.watch.clone().run(drain.clone()));
         tokio::spawn(run_jobs(self.job_runner(), drain.clone()));
+        let mut ends = drain.clone();
+        tokio::spawn(tend(self.rules.clone(), async move { ended(&mut ends).await }));
     }
 
     fn job_runner(&self) -> JobRunner {

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
     config::ConfigErrors,
+    proxy::engine::TlsError,
     service::configured::ConfiguredError,
     store::{StoreError, nonces::NonceError, sessions::SessionStoreError},
 };
@@ -52,6 +53,9 @@ pub enum BuildError {
         /// The reason.
         source: RouteError,
     },
+    /// TLS to the upstream cannot be spoken.
+    #[error("upstream.tls: {0}")]
+    UpstreamTls(#[source] TlsError),
     /// The file of integrations is none.
     #[error("integrations.file: {}: {reason}", path.display())]
     Declarations {

@@ -18,6 +18,7 @@ mod opened;
 mod operator;
 mod reload;
 mod run;
+mod upstream;
 mod watch;
 mod wire;
 

@@ -21,7 +21,7 @@ use crate::{
     proxy::{
         authenticate::AuthenticateRules,
         authorize::{AclMode, AuthorizeRules},
-        engine::{UpstreamSettings, WorkerSettings},
+        engine::WorkerSettings,
         forward::{Credentials, ForwardRules, Proof},
         limit::LimitRules,
         locate::{LocateRules, Routes, Scope},
@@ -275,13 +275,6 @@ pub(super) fn workers(config: &Config, names: &HeaderNames) -> WorkerSettings {
         drain_timeout: config.listen.drain_timeout,
         replies: refusals(config, names),
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
-        upstream: UpstreamSettings {
-            address: config.upstream.address.with_port(80),
-            connect_timeout: config.upstream.connect_timeout,
-            response_timeout: config.upstream.response_timeout,
-            idle_timeout: config.upstream.idle_timeout,
-            max_idle: config.upstream.max_idle,
-        },
     }
 }
 

@@ -8,13 +8,16 @@ mod connection;
 mod exchange;
 mod form;
 mod own;
-mod pool;
 mod progress;
 mod report;
 mod scan;
 mod upgrade;
+mod upstream;
 mod worker;
 
 pub use form::FormBudget;
-pub use pool::UpstreamSettings;
+pub use upstream::{
+    BreakerSettings, EjectionSettings, EndpointSettings, Fleet, Http2, MAX_ENDPOINTS, ProbeSettings, Reach,
+    TlsClient, TlsError, TlsTexts, UpstreamSettings, tend,
+};
 pub use worker::{Shared, Worker, WorkerSettings};

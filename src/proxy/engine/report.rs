@@ -31,6 +31,8 @@ pub(super) struct Report {
     began: Instant,
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
+    /// The endpoint that it went to last.
+    pub(super) endpoint: Option<usize>,
     ended: Option<Ended>,
 }
 
@@ -60,6 +62,7 @@ impl Report {
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
+            endpoint: None,
             ended: None,
         }
     }
@@ -177,6 +180,7 @@ impl Report {
             credential: self.notes.credential.as_ref().and_then(|value| value.to_str().ok()),
             route: self.notes.route.as_deref(),
             reading: self.notes.reading,
+            endpoint: self.endpoint.and_then(|index| self.service.pool.name(index)),
             spoofed_headers: self.notes.spoofed,
             bytes: self.ended.map_or(0, |ended| ended.bytes),
             is_complete: self.ended.is_some_and(|ended| ended.is_complete),
