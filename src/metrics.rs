@@ -112,8 +112,8 @@ pub struct UpstreamRequestLabel {
 }
 
 /// How a request at an endpoint can end.
-pub const UPSTREAM_OUTCOMES: [&str; 7] =
-    ["answered", "broken", "timeout", "connect_failed", "connect_timeout", "busy", "circuit_open"];
+pub const UPSTREAM_OUTCOMES: [&str; 6] =
+    ["answered", "broken", "timeout", "connect_failed", "connect_timeout", "busy"];
 
 /// The labels of repeated requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -292,15 +292,3 @@ impl Drop for Room {
         self.open.dec();
     }
 }
-
-impl ConnectError {
-    /// What the figures call it.
-    pub(super) const fn outcome(&self) -> &'static str {
-        match self {
-            Self::Timeout => "connect_timeout",
-            Self::Resolve(_) | Self::Io(_) | Self::Tls(_) | Self::Http(_) => "connect_failed",
-            Self::Busy => "busy",
-            Self::Open => "circuit_open",
-        }
-    }
-}
