@@ -2,13 +2,13 @@
 //!
 //! Who answers stands in `upstream_endpoint`, how endpoints are believed and looked after in `upstream_care`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
 use super::{
     headers::is_standard,
-    lenient::Words,
+    lenient::{Lenient, Words},
     origin::Scheme,
     raw::{RawProof, RawUpstream},
     report::Report,
@@ -17,6 +17,12 @@ use super::{
     upstream_endpoint::UpstreamEndpoint,
 };
 use crate::auth::secret::Secret;
+
+/// In milliseconds.
+const MINUTE: u64 = 60_000;
+
+/// In milliseconds.
+const HOUR: u64 = 60 * MINUTE;
 
 /// A shorter proof could be guessed by whoever reaches the upstream directly.
 const MIN_PROOF: usize = 16;
@@ -111,32 +117,18 @@ impl Upstream {
             health,
             proof,
         } = raw;
-        let (milliseconds, hour) = (Duration::from_millis, Duration::from_secs(3600));
         let endpoints = UpstreamEndpoint::take(url, endpoint, report);
         let credentials = report.take("upstream.credentials", credentials, Credentials::Strip);
-        let mut time = |key, raw, default, least, most| {
-            report.take_within(key, raw, milliseconds(default), milliseconds(least)..=most)
-        };
-        let minute = milliseconds(60_000);
-        let connect_timeout = time("upstream.connect_timeout", connect_timeout, 1000, 10, minute);
-        let response_timeout = time("upstream.response_timeout", response_timeout, 60_000, 100, hour);
-        let idle_timeout = time("upstream.idle_timeout", idle_timeout, 30_000, 1000, hour);
-        let max_idle = report.take_within("upstream.max_idle", max_idle, 64, 0..=10_000);
-        let max_connections = report.take_within("upstream.max_connections", max_connections, 0, 0..=100_000);
-        let max_pending = report.take_within("upstream.max_pending", max_pending, 100, 0..=100_000);
-        let mut time = |key, raw, default, least, most| {
-            report.take_within(key, raw, milliseconds(default), milliseconds(least)..=most)
-        };
-        let pending_timeout = time("upstream.pending_timeout", pending_timeout, 1000, 1, minute);
-        let resolve_interval = time("upstream.resolve_interval", resolve_interval, 30_000, 100, hour);
+        let [connect_timeout, response_timeout, idle_timeout] =
+            timeouts([connect_timeout, response_timeout, idle_timeout], report);
+        let [max_idle, max_connections, max_pending] =
+            limits([max_idle, max_connections, max_pending], report);
+        let pending_timeout = time("upstream.pending_timeout", pending_timeout, (1000, 1..=MINUTE), report);
+        let resolve_interval =
+            time("upstream.resolve_interval", resolve_interval, (30_000, 100..=HOUR), report);
         let http2 = report.take("upstream.http2", http2, UpstreamHttp2::Auto);
         let retry_budget = count(report, "upstream.retry_budget", retry_budget, (20, 0..=100));
-        let slow_start = report.take_within(
-            "upstream.slow_start",
-            slow_start,
-            milliseconds(10_000),
-            milliseconds(0)..=hour,
-        );
+        let slow_start = time("upstream.slow_start", slow_start, (10_000, 0..=HOUR), report);
         let panic_threshold = count(report, "upstream.panic_threshold", panic_threshold, (0, 0..=100));
         let upstream = Self {
             endpoints: Vec::new(),
@@ -220,6 +212,33 @@ impl Proof {
         value.set_sensitive(true);
         value
     }
+}
+
+fn timeouts([connect, response, idle]: [Lenient<Duration>; 3], report: &mut Report) -> [Duration; 3] {
+    [
+        time("upstream.connect_timeout", connect, (1000, 10..=MINUTE), report),
+        time("upstream.response_timeout", response, (60_000, 100..=HOUR), report),
+        time("upstream.idle_timeout", idle, (30_000, 1000..=HOUR), report),
+    ]
+}
+
+fn limits([idle, connections, pending]: [Lenient<usize>; 3], report: &mut Report) -> [usize; 3] {
+    [
+        report.take_within("upstream.max_idle", idle, 64, 0..=10_000),
+        report.take_within("upstream.max_connections", connections, 0, 0..=100_000),
+        report.take_within("upstream.max_pending", pending, 100, 0..=100_000),
+    ]
+}
+
+/// A duration; default and range in milliseconds.
+fn time(
+    key: &'static str,
+    raw: Lenient<Duration>,
+    (default, range): (u64, RangeInclusive<u64>),
+    report: &mut Report,
+) -> Duration {
+    let range = Duration::from_millis(*range.start())..=Duration::from_millis(*range.end());
+    report.take_within(key, raw, Duration::from_millis(default), range)
 }
 
 fn is_proof(secret: &str) -> bool {

@@ -1,14 +1,17 @@
 //! Who gets a request, and what happens to those whose endpoint dies.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
     thread,
     time::Duration,
 };
 
 use crate::{
     peer::{Peer, answer, before, figure, get, many, refusal, until, weighted},
-    support::wire::{Client, exchange, request},
+    support::{
+        gate::Gate,
+        wire::{Client, exchange, request},
+    },
 };
 
 #[test]
@@ -45,44 +48,48 @@ fn a_slow_endpoint_gets_less() {
     assert!(slow * 2 < fast, "slow {slow}, fast {fast}");
 }
 
+/// GETs until `is_over`, and some more; none may be lost.
+fn read_on(gate: &Gate, is_over: &AtomicBool) {
+    let (mut client, mut left) = (Client::connect(gate.proxy), 50);
+    while left > 0 {
+        left -= usize::from(is_over.load(SeqCst));
+        client.send(&get("/media/x"));
+        let answer = client.receive().unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+}
+
+/// As many POSTs; how many were lost.
+fn write_on(gate: &Gate, is_over: &AtomicBool) -> usize {
+    let (mut client, mut left, mut lost) = (Client::connect(gate.proxy), 50, 0);
+    while left > 0 {
+        left -= usize::from(is_over.load(SeqCst));
+        client.send(&request("POST", "/media/x", &[], b"{}"));
+        let answer = client.receive().unwrap();
+        if answer.status() != 200 {
+            assert_eq!(refusal(&answer), (502, Some("upstream_unavailable".to_owned())), "{}", answer.text());
+            lost += 1;
+        }
+    }
+    lost
+}
+
 #[test]
 fn no_request_that_can_be_repeated_is_lost_when_an_endpoint_dies() {
     let (dying, living) = (Peer::start("dying"), Peer::start("living"));
     let gate = before(&[&dying, &living]).start();
-    let (is_dead, posts_lost, posts) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for number in 0..6 {
-            let (gate, is_dead, posts_lost, posts) = (&gate, &is_dead, &posts_lost, &posts);
-            scope.spawn(move || {
-                let mut client = Client::connect(gate.proxy);
-                let mut left = 50;
-                while left > 0 {
-                    left -= usize::from(is_dead.load(SeqCst));
-                    let is_get = number % 3 > 0;
-                    let bytes =
-                        if is_get { get("/media/x") } else { request("POST", "/media/x", &[], b"{}") };
-                    client.send(&bytes);
-                    let answer = client.receive().unwrap();
-                    if is_get {
-                        assert_eq!(answer.status(), 200, "{}", answer.text());
-                        continue;
-                    }
-                    posts.fetch_add(1, SeqCst);
-                    if answer.status() != 200 {
-                        let lost = (502, Some("upstream_unavailable".to_owned()));
-                        assert_eq!(refusal(&answer), lost, "{}", answer.text());
-                        posts_lost.fetch_add(1, SeqCst);
-                    }
-                }
-            });
-        }
+    let is_dead = AtomicBool::new(false);
+    let lost: usize = thread::scope(|scope| {
+        let readers: Vec<_> = (0..4).map(|_| scope.spawn(|| read_on(&gate, &is_dead))).collect();
+        let writers: Vec<_> = (0..2).map(|_| scope.spawn(|| write_on(&gate, &is_dead))).collect();
         until("both serve", || dying.connections() > 0 && living.connections() > 0);
         thread::sleep(Duration::from_millis(200));
         dying.kill();
         is_dead.store(true, SeqCst);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });
-    let lost = posts_lost.load(SeqCst);
-    assert!(lost <= 2, "only those under way at that moment: {lost} of {}", posts.load(SeqCst));
+    assert!(lost <= 2, "only those under way at that moment: {lost}");
     dying.take();
     living.take();
     assert!(many(&gate, 50).iter().all(|status| *status == 200));

@@ -28,7 +28,7 @@ use rustls::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
@@ -154,18 +154,8 @@ impl Modern {
                 loop {
                     let (socket, _) = listener.accept().await.unwrap();
                     count.fetch_add(1, SeqCst);
-                    let (tls, answer, kept) = (tls.clone(), Arc::clone(&answer), Arc::clone(&kept));
-                    let leaving = leaving.clone();
-                    tokio::spawn(async move {
-                        let Some(tls) = tls else {
-                            serve(socket, true, (answer, kept), leaving).await;
-                            return;
-                        };
-                        if let Ok(stream) = TlsAcceptor::from(tls).accept(socket).await {
-                            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                            serve(stream, is_http2, (answer, kept), leaving).await;
-                        }
-                    });
+                    let serves = (Arc::clone(&answer), Arc::clone(&kept));
+                    tokio::spawn(greet(socket, tls.clone(), serves, leaving.clone()));
                 }
             });
         });
@@ -193,10 +183,28 @@ impl Modern {
     }
 }
 
+type Serves = (Arc<Answering>, Arc<Mutex<Vec<Seen>>>);
+
+async fn greet(
+    socket: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    serves: Serves,
+    leaving: watch::Receiver<usize>,
+) {
+    let Some(tls) = tls else {
+        serve(socket, true, serves, leaving).await;
+        return;
+    };
+    if let Ok(stream) = TlsAcceptor::from(tls).accept(socket).await {
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        serve(stream, is_http2, serves, leaving).await;
+    }
+}
+
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     is_http2: bool,
-    (answer, kept): (Arc<Answering>, Arc<Mutex<Vec<Seen>>>),
+    (answer, kept): Serves,
     mut leaving: watch::Receiver<usize>,
 ) {
     leaving.mark_unchanged();

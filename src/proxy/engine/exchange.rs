@@ -60,6 +60,10 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>) -> 
 }
 
 /// What an answer is made of, before it is tied to its report.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one: a box would cost each request"
+)]
 pub(super) enum Content {
     Own(Bytes),
     Upstream(Relay, Option<Held>),

@@ -292,3 +292,77 @@ impl Drop for Room {
         self.open.dec();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::proxy::engine::upstream::{settings::BreakerSettings, tls::TlsClient};
+
+    fn endpoint(host: &str, port: u16) -> Endpoint {
+        let limit = Duration::from_millis(900);
+        let reach = Reach {
+            connect_timeout: limit,
+            response_timeout: limit,
+            idle_timeout: limit,
+            max_idle: 1,
+            max_pending: 1,
+            pending_timeout: limit,
+            http2: Http2::Off,
+            breaker: BreakerSettings { requests: 0, failures: 50, window: limit, open: limit },
+            tls: TlsClient::none(),
+        };
+        let settings = EndpointSettings {
+            name: "a".into(),
+            host: host.to_owned(),
+            port,
+            is_tls: false,
+            weight: 1,
+            max_connections: 0,
+        };
+        Endpoint::new(settings, &Arc::new(reach), &UpstreamMetrics::default())
+    }
+
+    async fn open(endpoint: &Endpoint) -> Result<SocketAddr, ConnectError> {
+        let room = endpoint.try_room().expect("there is no limit");
+        endpoint.open(room, Purpose::Requests).await.map(|(wire, _is_http2)| wire.remote)
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_called_and_a_dead_one_stops_nobody() {
+        let (one, other) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("[::1]:0").await);
+        let one = one.local_addr().map(|address| (one, address)).unwrap();
+        let other = other.unwrap();
+        let other = other.local_addr().map(|address| (other, address)).unwrap();
+        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        // Nobody answers there: RFC 5737.
+        let silent: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        let named = endpoint("name.test", 80);
+        named.addresses.store(Arc::new(vec![one.1, other.1]));
+        let called = [open(&named).await.unwrap(), open(&named).await.unwrap()];
+        assert!(called.contains(&one.1) && called.contains(&other.1), "{called:?}");
+        named.addresses.store(Arc::new(vec![dead, silent, one.1]));
+        for _ in 0..3 {
+            assert_eq!(open(&named).await.unwrap(), one.1);
+        }
+        named.addresses.store(Arc::new(vec![dead]));
+        assert!(matches!(open(&named).await, Err(ConnectError::Io(_))));
+        assert_eq!(named.figures.connections.get(), 0, "each was counted until it was closed");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_again_and_a_failure_forgets_nothing() {
+        let named = endpoint("localhost", 80);
+        assert!(named.is_named() && !endpoint("::1", 80).is_named());
+        named.addresses.store(Arc::new(vec!["192.0.2.1:80".parse().unwrap()]));
+        assert!(named.resolve().await.unwrap(), "it means another address now");
+        assert!(!named.resolve().await.unwrap());
+        assert!(!named.leads_to("192.0.2.1:80".parse().unwrap()));
+        let lost = endpoint("no-such-name.invalid", 80);
+        lost.addresses.store(Arc::new(vec!["192.0.2.1:80".parse().unwrap()]));
+        assert!(lost.resolve().await.is_err());
+        assert!(lost.leads_to("192.0.2.1:80".parse().unwrap()));
+    }
+}

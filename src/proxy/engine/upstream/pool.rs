@@ -411,10 +411,9 @@ mod tests {
 
     #[test]
     fn a_reload_keeps_what_stays_the_same() {
-        let (metrics, first) = (UpstreamMetrics::default(), settings(&[1, 1], 0));
-        let fleet = Fleet::next(first.clone(), &metrics, None);
-        assert!(Arc::ptr_eq(&fleet, &Fleet::next(first.clone(), &metrics, Some(&fleet))));
-        let mut other = first.clone();
+        let (metrics, mut other) = (UpstreamMetrics::default(), settings(&[1, 1], 0));
+        let fleet = Fleet::next(other.clone(), &metrics, None);
+        assert!(Arc::ptr_eq(&fleet, &Fleet::next(other.clone(), &metrics, Some(&fleet))));
         other.endpoints[0].weight = 5;
         other.endpoints[1].port = 2;
         let next = Fleet::next(other, &metrics, Some(&fleet));

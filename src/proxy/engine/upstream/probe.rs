@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::{
     endpoint::{ConnectError, Endpoint, Purpose},
-    settings::{Http2, ProbeSettings},
+    settings::ProbeSettings,
     vitals,
 };
 
@@ -73,9 +73,7 @@ async fn ask_in_time(endpoint: &Endpoint, settings: &ProbeSettings) -> Result<()
 
 /// The answer's head; the connection is closed when this returns.
 async fn ask(endpoint: &Endpoint, settings: &ProbeSettings) -> Result<Response<Incoming>, Ill> {
-    let in_the_clear = !endpoint.settings.is_tls && endpoint.reach.http2 == Http2::Clear;
-    let purpose = if in_the_clear { Purpose::Requests } else { Purpose::Http1 };
-    let (wire, is_http2) = endpoint.open(endpoint.room_beside(), purpose).await?;
+    let (wire, is_http2) = endpoint.open(endpoint.room_beside(), Purpose::Requests).await?;
     let request = question(endpoint, settings, is_http2)?;
     let io = TokioIo::new(wire);
     if is_http2 {
@@ -109,14 +107,16 @@ fn question(
         Some(host) => host.to_owned(),
         None => own(),
     };
-    let request = Request::get(target(&settings.path, is_http2.then_some(&*host))?);
+    let scheme = if endpoint.settings.is_tls { "https" } else { "http" };
+    let request = Request::get(target(&settings.path, is_http2.then_some((scheme, &*host)))?);
     let request = if is_http2 { request } else { request.header(HOST, host).header("connection", "close") };
     Ok(request.header("user-agent", "portcullis-health").body(Empty::new())?)
 }
 
-fn target(path: &PathAndQuery, authority: Option<&str>) -> Result<Uri, http::Error> {
-    let Some(authority) = authority else { return Ok(Uri::from(path.clone())) };
-    Uri::builder().scheme("http").authority(authority).path_and_query(path.clone()).build()
+/// The path alone, or in HTTP/2 what stands beside it.
+fn target(path: &PathAndQuery, origin: Option<(&str, &str)>) -> Result<Uri, http::Error> {
+    let Some((scheme, authority)) = origin else { return Ok(Uri::from(path.clone())) };
+    Uri::builder().scheme(scheme).authority(authority).path_and_query(path.clone()).build()
 }
 
 fn format_authority(host: &str, port: u16) -> String {
