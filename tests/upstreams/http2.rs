@@ -1,7 +1,12 @@
 //! HTTP/2 to the upstream: one connection for many requests, one meaning for each.
 
 use std::{
-    sync::Barrier,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -23,9 +28,7 @@ use crate::{
 
 const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
 
-fn over_tls(
-    endpoint: impl FnOnce(Option<std::sync::Arc<rustls::ServerConfig>>) -> Modern,
-) -> (Modern, Gate, TempDir) {
+fn over_tls(endpoint: impl FnOnce(Option<Arc<rustls::ServerConfig>>) -> Modern) -> (Modern, Gate, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("ours");
     let ca = authority.write(folder.path(), "ca.pem");
@@ -171,6 +174,47 @@ fn an_endpoint_that_says_goodbye_ends_what_it_has_and_is_called_anew() {
     }
     assert_eq!(slow.receive().unwrap().text(), "ok");
     assert_eq!(endpoint.connections(), 2);
+}
+
+#[test]
+fn a_lost_connection_costs_a_get_nothing_and_a_post_is_not_repeated() {
+    let (endpoint, cuts) = (Modern::start(None), Arc::new(AtomicBool::new(false)));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (address, behind, flag) = (listener.local_addr().unwrap(), endpoint.address, Arc::clone(&cuts));
+    thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let flag = Arc::clone(&flag);
+            thread::spawn(move || relay(&near, &TcpStream::connect(behind).unwrap(), &flag));
+        }
+    });
+    let gate =
+        Setup::before(address).with("upstream", "http2 = \"h2c\"").with("listen", "workers = 1").start();
+    for (method, status, connections) in [("GET", 200, 2), ("POST", 502, 2)] {
+        assert_eq!(exchange(gate.proxy, &get("/media/first")).status(), 200);
+        // What the codecs have to say to each other is said by then.
+        thread::sleep(Duration::from_millis(300));
+        cuts.store(true, SeqCst);
+        let answer = exchange(gate.proxy, &request(method, "/media/cut", &[], b""));
+        assert_eq!(answer.status(), status, "{method}");
+        assert_eq!(endpoint.connections(), connections, "{method}");
+    }
+    let targets: Vec<_> = endpoint.take().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/media/first", "/media/cut", "/media/first"], "the GET came over a new connection");
+}
+
+/// Passes bytes on in both directions, until something comes while the flag is set.
+fn relay(near: &TcpStream, far: &TcpStream, cuts: &AtomicBool) {
+    let (mut from, mut to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+    let back = thread::spawn(move || std::io::copy(&mut from, &mut to));
+    let (mut from, mut to, mut bytes) = (near, far, [0; 16 * 1024]);
+    while let Ok(read) = from.read(&mut bytes)
+        && read > 0
+        && !cuts.swap(false, SeqCst)
+    {
+        to.write_all(&bytes[..read]).unwrap();
+    }
+    let _ = (near.shutdown(Shutdown::Both), far.shutdown(Shutdown::Both));
+    let _ = back.join();
 }
 
 #[test]

@@ -1,6 +1,13 @@
 //! TLS to the upstream: who is believed, who is not, and whom the gate shows itself as.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener},
+    thread,
+};
+
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::{
     modern::{Authority, Modern},
@@ -8,7 +15,7 @@ use crate::{
     support::{
         gate::Setup,
         process::Process,
-        wire::{exchange, request},
+        wire::{Client, exchange, request},
     },
 };
 
@@ -124,6 +131,36 @@ fn a_client_certificate_is_shown_where_there_is_one_and_renewed_by_a_reload() {
     assert!(error.contains("upstream.tls: the client certificate cannot be used"), "{error}");
     assert_eq!(status(), 200, "the last good one stays");
     assert_eq!(endpoint.take().len(), 2);
+}
+
+#[test]
+fn an_answer_that_ends_without_goodbye_is_no_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let ca = authority.write(folder.path(), "ca.pem");
+    let config = authority.sign(&["localhost"], 2040).server(None, HTTP_1);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let cut_off = thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
+        let mut head = [0; 4096];
+        let read = stream.read(&mut head).unwrap();
+        // No length: the end of the connection is the end of the answer, if TLS says so.
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nonly this").unwrap();
+        stream.flush().unwrap();
+        stream.sock.shutdown(Shutdown::Both).unwrap();
+        read
+    });
+    let gate = Setup::before(address)
+        .with("upstream", &format!("endpoint = [{{ url = \"https://localhost:{}\" }}]", address.port()))
+        .with("upstream.tls", &format!("ca_file = \"{}\"", ca.display()))
+        .start();
+    let mut client = Client::connect(gate.proxy);
+    client.send(&request("POST", "/media/x", &[], b"{}"));
+    let answer = client.try_receive();
+    assert!(answer.is_err() || matches!(&answer, Ok(Some(answer)) if answer.status() == 502), "{answer:?}");
+    assert!(cut_off.join().unwrap() > 0, "it had the request");
 }
 
 #[test]

@@ -166,12 +166,12 @@ impl Held {
         }
     }
 
-    /// Whether a failure may come of a connection that was closed while it was held. One that others use is alive until it
-    /// takes no more requests.
+    /// Whether a failure may come of a connection that was closed while it was held. Where requests share one, it is told from
+    /// a request that failed alone by its taking no more of them.
     pub(super) fn may_be_stale(&self, is_written: bool) -> bool {
         match &self.way {
             Way::Own(line) => self.is_reused && !line.heard.get(),
-            Way::Shared(_) => self.is_reused && !is_written,
+            Way::Shared(stream) => self.is_reused && (!is_written || stream.is_closed()),
         }
     }
 

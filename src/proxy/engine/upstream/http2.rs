@@ -127,6 +127,11 @@ impl Multiplex {
 }
 
 impl Stream {
+    /// Whether the connection takes no further request.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(
         &mut self,
