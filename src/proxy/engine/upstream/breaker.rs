@@ -114,7 +114,8 @@ impl Tally {
     /// A request failed. Tells whether too many of the last ones did. The window begins with a failure, so that a success
     /// costs no look at the clock.
     pub(super) fn failed(&self, now: u64, settings: &BreakerSettings) -> bool {
-        if now.saturating_sub(self.since.get()) > millis(settings.window) {
+        let since = self.since.get();
+        if since == 0 || now.saturating_sub(since) > millis(settings.window) {
             self.since.set(now);
             self.requests.set(0);
             self.failures.set(0);
@@ -149,6 +150,10 @@ mod tests {
     #[test]
     fn a_share_of_enough_requests_is_too_many() {
         let tally = Tally::default();
+        for _ in 0..3 {
+            tally.succeeded();
+        }
+        assert!(!tally.failed(1, &SETTINGS), "what was before the first failure does not count");
         assert!(!tally.failed(20_000, &SETTINGS), "one says nothing");
         tally.succeeded();
         tally.succeeded();

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::proxy::engine::body::Outgoing;
 
+/// The outcome of a request that was not answered in time.
+pub(super) const TIMEOUT: &str = "timeout";
+
 /// A connection in use. Dropping it closes it, where it is not shared.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -110,7 +113,10 @@ pub(super) fn failed(
     let endpoint = &lane.endpoint;
     endpoint.figures.count(outcome);
     endpoint.tell_failure(cause);
-    lane.empty();
+    if outcome != TIMEOUT {
+        // One slow answer says nothing about the other connections.
+        lane.empty();
+    }
     let settings = &endpoint.reach.breaker;
     let too_many = lane.tally.failed(vitals::now(), settings);
     if endpoint.breaker.failed(pass, too_many, settings) {

@@ -194,7 +194,7 @@ impl Pool {
                 Err(Rejection::UpstreamUnavailable)
             }
             Err(elapsed) => {
-                lease.failed(&self.fleet, "timeout", &elapsed);
+                lease.failed(&self.fleet, held::TIMEOUT, &elapsed);
                 Err(Rejection::UpstreamTimeout)
             }
         }
@@ -238,7 +238,7 @@ impl Pool {
         let Some(lane) = self.lanes.get(index) else { return };
         let is_trial = lane.endpoint.breaker.state() == State::HalfOpen;
         let pass = if is_trial { Pass::Trial } else { Pass::Free };
-        held::failed(lane, pass, &self.fleet, ("timeout", &"it did not answer in time"));
+        held::failed(lane, pass, &self.fleet, (held::TIMEOUT, &"it did not answer in time"));
     }
 
     /// What the client hears.
