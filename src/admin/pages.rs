@@ -43,6 +43,8 @@ pub struct AdminState {
     pub accepts: Arc<AtomicBool>,
     /// What else stands in the way of being ready.
     pub obstacle: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// False where an endpoint has to be healthy and none is.
+    pub reaches_upstream: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl fmt::Debug for AdminState {
@@ -71,7 +73,8 @@ pub async fn serve(
     axum::serve(listener, pages).with_graceful_shutdown(stop).await
 }
 
-/// 200 while requests can be decided: the store was read and the gate does not drain.
+/// 200 while requests can be decided: the store was read and the gate does not drain. The upstream counts only where the
+/// configuration says so.
 async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
     let refused = |reason: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
     if !state.accepts.load(Ordering::Acquire) {
@@ -80,6 +83,8 @@ async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
         refused(&obstacle)
     } else if (state.reference)().is_none() {
         refused("the store has not been read yet")
+    } else if !(state.reaches_upstream)() {
+        refused("no endpoint of the upstream is healthy")
     } else {
         (StatusCode::OK, "ready\n".to_owned())
     }

@@ -67,6 +67,14 @@ pub enum Rejection {
     UpstreamUnavailable,
     /// The upstream did not answer in time.
     UpstreamTimeout,
+    /// Every connection that the upstream may have is in use, and too many requests wait for one, or this one waited too
+    /// long.
+    UpstreamBusy,
+    /// Too many requests failed at the upstream; it is left alone for a while.
+    UpstreamSuspended {
+        /// Seconds until it is tried again.
+        retry_after: u32,
+    },
 }
 
 /// What makes a request ambiguous or unreadable; each is answered 400.
@@ -112,7 +120,9 @@ impl Rejection {
             | Self::LimitsUnavailable
             | Self::AuditUnavailable
             | Self::IssuerMisconfigured
-            | Self::PasswordsBusy { .. } => 503,
+            | Self::PasswordsBusy { .. }
+            | Self::UpstreamBusy
+            | Self::UpstreamSuspended { .. } => 503,
             Self::UpstreamUnavailable => 502,
             Self::UpstreamTimeout => 504,
         }
@@ -144,6 +154,8 @@ impl Rejection {
             Self::FormBudgetExhausted => "form_budget_exhausted",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamBusy => "upstream_busy",
+            Self::UpstreamSuspended { .. } => "upstream_suspended",
         }
     }
 
@@ -190,7 +202,9 @@ impl Rejection {
             | Self::BodyTooLarge
             | Self::BodyStalled
             | Self::UpstreamUnavailable
-            | Self::UpstreamTimeout => false,
+            | Self::UpstreamTimeout
+            | Self::UpstreamBusy
+            | Self::UpstreamSuspended { .. } => false,
         }
     }
 
@@ -198,11 +212,15 @@ impl Rejection {
     #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::StoreUnavailable | Self::FormBudgetExhausted | Self::LimitsUnavailable => Some(1),
+            Self::StoreUnavailable
+            | Self::FormBudgetExhausted
+            | Self::LimitsUnavailable
+            | Self::UpstreamBusy => Some(1),
             Self::NonceStoreUnavailable | Self::AuditUnavailable | Self::IssuerMisconfigured => Some(30),
             Self::TooManyLogins { retry_after }
             | Self::RateLimited { retry_after }
-            | Self::PasswordsBusy { retry_after } => Some(*retry_after),
+            | Self::PasswordsBusy { retry_after }
+            | Self::UpstreamSuspended { retry_after } => Some(*retry_after),
             Self::Malformed(_)
             | Self::Oauth(_)
             | Self::SessionExpired
@@ -257,6 +275,9 @@ impl Rejection {
             }
             Self::UpstreamUnavailable => Message::plain("The service behind this proxy is not available."),
             Self::UpstreamTimeout => Message::plain("The service behind this proxy did not answer in time."),
+            Self::UpstreamBusy | Self::UpstreamSuspended { .. } => {
+                Message::plain("The service behind this proxy is busy. Please try again later.")
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ mod store;
 mod tests;
 mod tokens;
 mod upstream;
+mod upstream_care;
+mod upstream_endpoint;
 mod version;
 
 pub use acl::{Acl, AclFiles, AclMode, Anonymous, Unmatched};
@@ -86,4 +88,8 @@ pub use sessions::{SessionStorage, Sessions};
 pub use store::Store;
 pub use tokens::{AddressRate, Issuer, Tokens};
 pub use upstream::{Credentials, Proof, Upstream};
+pub use upstream_care::{
+    StatusRange, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamHttp2, UpstreamTls,
+};
+pub use upstream_endpoint::UpstreamEndpoint;
 pub use version::MagentoVersion;

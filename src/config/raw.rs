@@ -29,6 +29,8 @@ use super::{
     sessions::HandlerWord,
     tokens::Issuer,
     upstream::Credentials,
+    upstream_care::{StatusRange, UpstreamHttp2},
+    upstream_endpoint::UpstreamEndpoint,
     version::MagentoVersion,
 };
 use crate::auth::{
@@ -110,12 +112,70 @@ pub(super) struct RawTls {
 #[serde(default)]
 pub(super) struct RawUpstream {
     pub(super) url: Lenient<Origin>,
+    pub(super) endpoint: Lenient<Vec<UpstreamEndpoint>>,
     pub(super) credentials: Lenient<Credentials>,
     pub(super) connect_timeout: Lenient<Duration>,
     pub(super) response_timeout: Lenient<Duration>,
     pub(super) idle_timeout: Lenient<Duration>,
     pub(super) max_idle: Lenient<usize>,
+    pub(super) max_connections: Lenient<usize>,
+    pub(super) max_pending: Lenient<usize>,
+    pub(super) pending_timeout: Lenient<Duration>,
+    pub(super) resolve_interval: Lenient<Duration>,
+    pub(super) http2: Lenient<UpstreamHttp2>,
+    pub(super) retry_budget: Lenient<usize>,
+    pub(super) slow_start: Lenient<Duration>,
+    pub(super) panic_threshold: Lenient<usize>,
+    pub(super) require_healthy: Lenient<bool>,
+    pub(super) tls: RawUpstreamTls,
+    pub(super) ejection: RawUpstreamEjection,
+    pub(super) breaker: RawUpstreamBreaker,
+    pub(super) health: RawUpstreamHealth,
     pub(super) proof: RawProof,
+}
+
+/// `[upstream.tls]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUpstreamTls {
+    pub(super) ca_file: Lenient<PathBuf>,
+    pub(super) certificate_file: Lenient<PathBuf>,
+    pub(super) key_file: Lenient<PathBuf>,
+    pub(super) server_name: Lenient<String>,
+}
+
+/// `[upstream.ejection]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUpstreamEjection {
+    pub(super) failures: Lenient<usize>,
+    pub(super) window: Lenient<Duration>,
+    pub(super) time: Lenient<Duration>,
+    pub(super) max_time: Lenient<Duration>,
+    pub(super) max_ejected: Lenient<usize>,
+}
+
+/// `[upstream.breaker]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUpstreamBreaker {
+    pub(super) requests: Lenient<usize>,
+    pub(super) failures: Lenient<usize>,
+    pub(super) window: Lenient<Duration>,
+    pub(super) open: Lenient<Duration>,
+}
+
+/// `[upstream.health]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUpstreamHealth {
+    pub(super) path: Lenient<String>,
+    pub(super) host: Lenient<HostPort>,
+    pub(super) interval: Lenient<Duration>,
+    pub(super) timeout: Lenient<Duration>,
+    pub(super) healthy: Lenient<usize>,
+    pub(super) unhealthy: Lenient<usize>,
+    pub(super) status: Lenient<StatusRange>,
 }
 
 /// `[upstream.proof]` as written.

@@ -59,10 +59,39 @@ const WRONG: &[(&str, &[&str])] = &[
                \"::/200\" is not a network; write one such as \"10.0.0.0/8\" or \"192.0.2.7\"",
         ],
     ),
-    ("[upstream]", &["upstream.url: is required; write one such as \"http://127.0.0.1:8081\""]),
     (
-        "[upstream]\nurl = 'https://a'",
-        &["upstream.url: https to the upstream is not supported by this version; write \"http://host:port\""],
+        "[upstream]",
+        &[
+            "upstream.url: is required; write one such as \"http://127.0.0.1:8081\", or several as [[upstream.endpoint]]",
+        ],
+    ),
+    (
+        "[upstream]\nurl = 'http://a'\nendpoint = [{ url = 'http://b' }]",
+        &["upstream.url: stands beside [[upstream.endpoint]]; keep one of the two"],
+    ),
+    (
+        "[upstream]\nendpoint = [{ url = 'http://a' }, { url = 'https://a' }]",
+        &["upstream.endpoint: \"a\" stands there twice; give each a name of its own"],
+    ),
+    ("[upstream]\nendpoint = []", &["upstream.endpoint: has 0 endpoints; write 1 to 64"]),
+    (
+        "[upstream]\nendpoint = [{ url = 'http://a', weight = 0 }]",
+        &["upstream.endpoint: endpoint \"http://a\": its weight is out of range; choose between 1 and 1000"],
+    ),
+    (
+        "[upstream]\nurl = 'https://a'\ntls.certificate_file = 'c.pem'",
+        &["upstream.tls.key_file: is required with certificate_file"],
+    ),
+    (
+        "[upstream]\nurl = 'http://a'\nhealth = { path = 'health', status = '600' }",
+        &[
+            "upstream.health.path: is no path; write one such as \"/health_check.php\"",
+            "upstream.health.status: \"600\" is no range of statuses; write one such as \"200-399\"",
+        ],
+    ),
+    (
+        "[upstream]\nurl = 'http://a'\nejection = { time = '1h' }",
+        &["upstream.ejection.max_time: is less than upstream.ejection.time; raise it"],
     ),
     (
         "[upstream]\nurl = 'http://a/rest'",
@@ -319,7 +348,8 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.listen.proxy.to_string(), "127.0.0.1:8080");
     assert_eq!(config.listen.max_body, Some(64 << 20));
     assert_eq!(config.listen.workers, None);
-    assert_eq!(config.upstream.address.to_string(), "127.0.0.1:8081");
+    let endpoint = &config.upstream.endpoints[0];
+    assert_eq!((endpoint.name.as_str(), endpoint.weight, endpoint.port()), ("127.0.0.1:8081", 1, 8081));
     assert_eq!(config.upstream.credentials, Credentials::Strip);
     assert!(config.upstream.proof.is_none());
     assert_eq!(config.store.database, Database::SqliteMemory);

@@ -1,21 +1,28 @@
 //! `[upstream]`: the API behind us, what it is sent, and how long it is waited for.
 //!
-//! One origin, spoken to in plain HTTP/1.1 for now: the upstream stands in the same trusted network, and a URL that
-//! promises TLS must not be spoken to without it.
+//! Who answers stands in `upstream_endpoint`, how endpoints are believed and looked after in `upstream_care`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
 use super::{
     headers::is_standard,
     lenient::{Lenient, Words},
-    origin::{HostPort, Origin, Scheme},
+    origin::Scheme,
     raw::{RawProof, RawUpstream},
     report::Report,
     secret,
+    upstream_care::{UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamHttp2, UpstreamTls, count},
+    upstream_endpoint::UpstreamEndpoint,
 };
 use crate::auth::secret::Secret;
+
+/// In milliseconds.
+const MINUTE: u64 = 60_000;
+
+/// In milliseconds.
+const HOUR: u64 = 60 * MINUTE;
 
 /// A shorter proof could be guessed by whoever reaches the upstream directly.
 const MIN_PROOF: usize = 16;
@@ -32,8 +39,8 @@ pub enum Credentials {
 /// The API behind us.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// Where it listens.
-    pub address: HostPort,
+    /// Who answers: one or several.
+    pub endpoints: Vec<UpstreamEndpoint>,
     /// Whether it sees the client's credentials.
     pub credentials: Credentials,
     /// How long a connection may take to open.
@@ -42,8 +49,34 @@ pub struct Upstream {
     pub response_timeout: Duration,
     /// How long an unused connection is held.
     pub idle_timeout: Duration,
-    /// Most unused connections that a worker holds.
+    /// Most unused connections that a worker holds of an endpoint.
     pub max_idle: usize,
+    /// Most connections of an endpoint; 0 for any number.
+    pub max_connections: usize,
+    /// Most requests that wait for a connection.
+    pub max_pending: usize,
+    /// How long one may wait.
+    pub pending_timeout: Duration,
+    /// How often names are resolved again.
+    pub resolve_interval: Duration,
+    /// Whether HTTP/2 is spoken.
+    pub http2: UpstreamHttp2,
+    /// Requests that may be repeated, in percent.
+    pub retry_budget: u32,
+    /// Over how long a recovered endpoint comes back to its share.
+    pub slow_start: Duration,
+    /// Below this share of healthy endpoints, in percent, health is not looked at.
+    pub panic_threshold: u32,
+    /// Whether the gate is ready only while an endpoint is healthy.
+    pub require_healthy: bool,
+    /// Whom TLS believes.
+    pub tls: UpstreamTls,
+    /// When an endpoint is left alone.
+    pub ejection: UpstreamEjection,
+    /// When nothing is sent to an endpoint.
+    pub breaker: UpstreamBreaker,
+    /// How endpoints are asked for their health.
+    pub health: UpstreamHealth,
     /// What shows the upstream that a request came through us.
     pub proof: Option<Proof>,
 }
@@ -63,49 +96,71 @@ impl Upstream {
     pub(super) fn parse(raw: RawUpstream, is_magentos: bool, report: &mut Report) -> Option<Self> {
         let RawUpstream {
             url,
+            endpoint,
             credentials,
             connect_timeout,
             response_timeout,
             idle_timeout,
             max_idle,
+            max_connections,
+            max_pending,
+            pending_timeout,
+            resolve_interval,
+            http2,
+            retry_budget,
+            slow_start,
+            panic_threshold,
+            require_healthy,
+            tls,
+            ejection,
+            breaker,
+            health,
             proof,
         } = raw;
-        let (milliseconds, seconds) = (Duration::from_millis, Duration::from_secs);
-        let address = take_address(url, report);
-        let credentials = {
-            // An unmodified Magento authenticates again.
-            let default = if is_magentos { Credentials::Forward } else { Credentials::Strip };
-            report.take("upstream.credentials", credentials, default)
-        };
-        let connect_timeout = report.take_within(
-            "upstream.connect_timeout",
-            connect_timeout,
-            seconds(1),
-            milliseconds(10)..=seconds(60),
-        );
-        let response_timeout = report.take_within(
-            "upstream.response_timeout",
-            response_timeout,
-            seconds(60),
-            milliseconds(100)..=seconds(3600),
-        );
-        let idle_timeout = report.take_within(
-            "upstream.idle_timeout",
-            idle_timeout,
-            seconds(30),
-            seconds(1)..=seconds(3600),
-        );
-        let max_idle = report.take_within("upstream.max_idle", max_idle, 64, 0..=10_000);
-        let proof = Proof::parse(proof, report);
-        Some(Self {
-            address: address?,
+        let endpoints = UpstreamEndpoint::take(url, endpoint, report);
+        // An unmodified Magento authenticates again.
+        let default = if is_magentos { Credentials::Forward } else { Credentials::Strip };
+        let credentials = report.take("upstream.credentials", credentials, default);
+        let [connect_timeout, response_timeout, idle_timeout] =
+            timeouts([connect_timeout, response_timeout, idle_timeout], report);
+        let [max_idle, max_connections, max_pending] =
+            limits([max_idle, max_connections, max_pending], report);
+        let pending_timeout = time("upstream.pending_timeout", pending_timeout, (1000, 1..=MINUTE), report);
+        let resolve_interval =
+            time("upstream.resolve_interval", resolve_interval, (30_000, 100..=HOUR), report);
+        let http2 = report.take("upstream.http2", http2, UpstreamHttp2::Auto);
+        let retry_budget = count(report, "upstream.retry_budget", retry_budget, (20, 0..=100));
+        let slow_start = time("upstream.slow_start", slow_start, (10_000, 0..=HOUR), report);
+        let panic_threshold = count(report, "upstream.panic_threshold", panic_threshold, (0, 0..=100));
+        let upstream = Self {
+            endpoints: Vec::new(),
             credentials,
             connect_timeout,
             response_timeout,
             idle_timeout,
             max_idle,
-            proof,
-        })
+            max_connections,
+            max_pending,
+            pending_timeout,
+            resolve_interval,
+            http2,
+            retry_budget,
+            slow_start,
+            panic_threshold,
+            require_healthy: report.take("upstream.require_healthy", require_healthy, false),
+            tls: UpstreamTls::parse(tls, report),
+            ejection: UpstreamEjection::parse(ejection, report),
+            breaker: UpstreamBreaker::parse(breaker, report),
+            health: UpstreamHealth::parse(health, report),
+            proof: Proof::parse(proof, report),
+        };
+        Some(Self { endpoints: endpoints?, ..upstream })
+    }
+
+    /// Whether TLS is spoken to any endpoint.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.origin.scheme == Scheme::Https)
     }
 }
 
@@ -161,23 +216,35 @@ impl Proof {
     }
 }
 
-fn is_proof(secret: &str) -> bool {
-    secret.len() >= MIN_PROOF && secret.bytes().all(|byte| byte.is_ascii_graphic())
+fn timeouts([connect, response, idle]: [Lenient<Duration>; 3], report: &mut Report) -> [Duration; 3] {
+    [
+        time("upstream.connect_timeout", connect, (1000, 10..=MINUTE), report),
+        time("upstream.response_timeout", response, (60_000, 100..=HOUR), report),
+        time("upstream.idle_timeout", idle, (30_000, 1000..=HOUR), report),
+    ]
 }
 
-fn take_address(url: Lenient<Origin>, report: &mut Report) -> Option<HostPort> {
-    let Origin { scheme, authority } =
-        report.require("upstream.url", url, "write one such as \"http://127.0.0.1:8081\"")?;
-    match scheme {
-        Scheme::Http => Some(authority),
-        Scheme::Https => {
-            report.error(
-                "upstream.url",
-                "https to the upstream is not supported by this version; write \"http://host:port\"",
-            );
-            None
-        }
-    }
+fn limits([idle, connections, pending]: [Lenient<usize>; 3], report: &mut Report) -> [usize; 3] {
+    [
+        report.take_within("upstream.max_idle", idle, 64, 0..=10_000),
+        report.take_within("upstream.max_connections", connections, 0, 0..=100_000),
+        report.take_within("upstream.max_pending", pending, 100, 0..=100_000),
+    ]
+}
+
+/// A duration; default and range in milliseconds.
+fn time(
+    key: &'static str,
+    raw: Lenient<Duration>,
+    (default, range): (u64, RangeInclusive<u64>),
+    report: &mut Report,
+) -> Duration {
+    let range = Duration::from_millis(*range.start())..=Duration::from_millis(*range.end());
+    report.take_within(key, raw, Duration::from_millis(default), range)
+}
+
+fn is_proof(secret: &str) -> bool {
+    secret.len() >= MIN_PROOF && secret.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn take_header(name: &str, report: &mut Report) -> Option<HeaderName> {

@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics};
+use super::{edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics, upstream::UpstreamMetrics};
 
 /// The labels of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -137,6 +137,8 @@ pub struct Metrics {
     pub auth_seconds: Histogram,
     /// Seconds from the decision to the head of the upstream's answer.
     pub upstream_seconds: Histogram,
+    /// The upstream's endpoints.
+    pub upstream: UpstreamMetrics,
     /// Password hashing.
     pub passwords: PasswordMetrics,
     /// Connections before and beside their requests.
@@ -238,6 +240,7 @@ impl Metrics {
             spoofed: Counter::default(),
             edge: EdgeMetrics::default(),
             panics: Counter::default(),
+            upstream: UpstreamMetrics::default(),
             passwords: PasswordMetrics::new(),
             auth_seconds: seconds(),
             upstream_seconds: seconds(),
@@ -272,6 +275,7 @@ impl Metrics {
         metrics.register_state();
         metrics.passwords.register(&mut metrics.registry);
         metrics.lookup.register(&mut metrics.registry);
+        metrics.upstream.register(&mut metrics.registry);
         metrics.register_changes();
         metrics.register_audit();
         metrics.register_jobs();

@@ -69,6 +69,9 @@ pub struct Line<'a> {
     /// What became of it there: `refused`, `reported` or `outage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_outcome: Option<&'static str>,
+    /// The upstream's endpoint that it went to, the last one where it went to several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<&'a str>,
     /// Reserved headers that were removed.
     #[serde(skip_serializing_if = "is_zero")]
     pub spoofed_headers: usize,

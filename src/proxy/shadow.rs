@@ -73,7 +73,9 @@ impl ShadowVerdict {
             | Rejection::BodyTooLarge
             | Rejection::BodyStalled
             | Rejection::UpstreamUnavailable
-            | Rejection::UpstreamTimeout => {
+            | Rejection::UpstreamTimeout
+            | Rejection::UpstreamBusy
+            | Rejection::UpstreamSuspended { .. } => {
                 Self::Refuse { reason: rejection.reason(), status: rejection.status() }
             }
         }

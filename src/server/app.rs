@@ -26,6 +26,7 @@ use super::{
     standing::Standing,
     steadiness::ClockWatch,
     tls::TlsHome,
+    upstream,
     watch::ChangeWatch,
     wire::{self, Files},
 };
@@ -87,6 +88,7 @@ impl App {
         let facts = wire::facts(&config, store.clone(), judge, &metrics.lookup)?;
         facts.distrust();
         let (access_log, log_guard) = access_log(&config)?;
+        let upstream = upstream::fleet(&config, &metrics, None)?;
 
         let (listeners, proxy_address) = bind_proxy(&config)?;
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
@@ -99,10 +101,11 @@ impl App {
         let window = config.oauth.timestamp_window.min(config.oauth.future_window);
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
         let limits = (limits, config.limits.sync);
-        let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks));
+        let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks), upstream);
         let rules = reloader.rules();
         let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
         let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
+        let measure = and_upstream(measure, rules.clone());
         let admin = admin_state(measure, &metrics, &rules, (&accepts, &standing));
         let proof = Proof::begin(reloader.clone(), standing.clone(), silence).await?;
         let clock_watch =
@@ -147,6 +150,7 @@ impl App {
         let settings = wire::settings(config);
         let judge = wire::judge(config, &settings)?;
         wire::sessions(config)?;
+        upstream::settings(config)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
         let in_force = settings.examine(&store).await?;
         store.reference().await?;
@@ -287,6 +291,7 @@ fn admin_state(
         reference: reference_in_force(rules.clone()),
         accepts: Arc::clone(accepts),
         obstacle: obstacle(standing),
+        reaches_upstream: reaches_upstream(rules.clone()),
     }
 }
 
@@ -300,6 +305,20 @@ fn reference_in_force(
 fn obstacle(standing: &Standing) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
     let standing = standing.clone();
     Arc::new(move || standing.obstacle())
+}
+
+fn and_upstream(
+    measure: Arc<dyn Fn() + Send + Sync>,
+    rules: watch::Receiver<Arc<Shared>>,
+) -> Arc<dyn Fn() + Send + Sync> {
+    Arc::new(move || {
+        measure();
+        rules.borrow().upstream.measure();
+    })
+}
+
+fn reaches_upstream(rules: watch::Receiver<Arc<Shared>>) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    Arc::new(move || rules.borrow().upstream.lets_be_ready())
 }
 
 /// What brings the gauges up to date before they are shown.

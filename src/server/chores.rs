@@ -10,7 +10,7 @@ use crate::{
     config,
     jobs::{JobRunner, JobSchedule, SettingsNow},
     metrics::Metrics,
-    proxy::engine::Shared,
+    proxy::engine::{Shared, tend},
     service::audit::Audit,
     store::{
         StoreError,
@@ -50,6 +50,8 @@ impl Chores {
         let (limits, every) = &self.limits;
         tokio::spawn(Arc::clone(limits).share(*every, drain.clone()));
         tokio::spawn(self.clone().work_on_store(drain.clone()));
+        let mut ends = drain.clone();
+        tokio::spawn(tend(self.rules.clone(), async move { ended(&mut ends).await }));
     }
 
     /// What needs the store begins when it is proven.

@@ -6,6 +6,7 @@ use super::tls::TlsProblems;
 use crate::{
     auth::{acl::AclError, crypt_keys::CryptKeysError, encryptor::UnusableKey, route::RouteError},
     config::ConfigErrors,
+    proxy::engine::TlsError,
     service::{ServiceError, configured::ConfiguredError},
     store::{StoreError, nonces::NonceError, redis::LinkError, sessions::SessionStoreError},
 };
@@ -56,6 +57,9 @@ pub enum BuildError {
     /// A listener cannot speak TLS.
     #[error(transparent)]
     Tls(#[from] TlsProblems),
+    /// TLS to the upstream cannot be spoken.
+    #[error("upstream.tls: {0}")]
+    UpstreamTls(#[source] TlsError),
     /// The file of integrations is none.
     #[error("integrations.file: {}: {reason}", path.display())]
     Declarations {
@@ -169,6 +173,7 @@ impl BuildError {
             | Self::Nonces(_)
             | Self::Redis(_)
             | Self::Tls(_)
+            | Self::UpstreamTls(_)
             | Self::Bind { .. }
             | Self::AccessLog { .. }
             | Self::Audit { .. }

@@ -66,6 +66,6 @@ async fn nonces(config: &Config) -> Result<(Option<NonceLook>, NonceUse), BuildE
 /// What a client may have signed instead of the public host: the served names, the gate's and the upstream's address.
 fn other_hosts(config: &Config) -> Vec<String> {
     let served = config.listen.hosts.iter().map(ToString::to_string);
-    let own = [config.listen.proxy.to_string(), config.upstream.address.to_string()];
-    served.chain(own).collect()
+    let upstreams = config.upstream.endpoints.iter().map(|endpoint| endpoint.origin.authority.to_string());
+    served.chain([config.listen.proxy.to_string()]).chain(upstreams).collect()
 }

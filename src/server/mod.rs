@@ -26,6 +26,7 @@ mod shared;
 mod standing;
 mod steadiness;
 mod tls;
+mod upstream;
 mod watch;
 mod wire;
 

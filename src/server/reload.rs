@@ -15,6 +15,7 @@ use super::{
     handshake,
     limits::LimitKeeper,
     tls::TlsHome,
+    upstream,
     wire::{self, Files},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     proxy::{
         access_log::AccessLog,
         address_limit::AddressLimit,
-        engine::{FormBudget, Shared},
+        engine::{Fleet, FormBudget, Shared},
         replays::ReplayWatch,
         reserved::HeaderNames,
     },
@@ -63,6 +64,7 @@ impl Kept {
         config: &Config,
         (files, names): (Files, HeaderNames),
         (facts, reference, desks): (Facts, Arc<ReferenceTables>, &Desks),
+        upstream: Arc<Fleet>,
     ) -> (IntegrationService, Shared) {
         let Files { tree, routes } = files;
         let Self { nonces, clock, audit, .. } = self;
@@ -74,6 +76,7 @@ impl Kept {
         let endpoints = desks.endpoints(&reference, handshake);
         let shared = Shared {
             settings: wire::workers(config, &names, self.tls.proxy()),
+            upstream,
             pipeline: wire::pipeline(config, (routes, names, limit), &facts, (reference, nonces)),
             endpoints,
             facts,
@@ -116,10 +119,11 @@ impl Reloader {
         kept: Kept,
         read: (Files, HeaderNames),
         (facts, reference, desks): (Facts, Arc<ReferenceTables>, Desks),
+        upstream: Arc<Fleet>,
     ) -> Self {
         kept.metrics.reload_ok.set(1);
         kept.metrics.reloaded_at.set(kept.clock.now().seconds());
-        let (integrations, shared) = kept.serve(&config, read, (facts, reference, &desks));
+        let (integrations, shared) = kept.serve(&config, read, (facts, reference, &desks), upstream);
         let (rules, _) = watch::channel(Arc::new(shared));
         let running = Mutex::new(Running { config, desks, integrations });
         Self(Arc::new(Inner { kept, rules, running }))
@@ -182,12 +186,16 @@ impl Reloader {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix).map_err(BuildError::from)?;
         let tls = self.0.kept.tls.next(&config, self.0.kept.clock.now()).map_err(BuildError::from)?;
+        let settings = upstream::settings(&config)?;
         let judges_otherwise = judges_otherwise(&changed);
         let (facts, reference) = self.sources(&config, &files, judges_otherwise).await?;
         let desks = judges_otherwise.then(|| self.0.kept.desks(&config, &facts)).transpose()?;
         let desks = desks.unwrap_or_else(|| running.desks.clone());
         self.0.kept.tls.take_up(tls);
-        let (integrations, shared) = self.0.kept.serve(&config, (files, names), (facts, reference, &desks));
+        let current = Arc::clone(&self.0.rules.borrow().upstream);
+        let upstream = Fleet::next(settings, &self.0.kept.metrics.upstream, Some(&current));
+        let judged = (facts, reference, &desks);
+        let (integrations, shared) = self.0.kept.serve(&config, (files, names), judged, upstream);
         self.0.rules.send_replace(Arc::new(shared));
         *running = Running { config, desks, integrations };
         Ok(changed)

@@ -22,7 +22,7 @@ use crate::{
     proxy::{
         authenticate::AuthenticateRules,
         authorize::{AclMode, AuthorizeRules},
-        engine::{Pace, TlsSettings, UpstreamSettings, WorkerSettings},
+        engine::{Pace, TlsSettings, WorkerSettings},
         forward::{Credentials, ForwardRules, Proof},
         limit::LimitRules,
         locate::{LocateRules, Routes, Scope},
@@ -323,13 +323,6 @@ pub(super) fn workers(config: &Config, names: &HeaderNames, tls: Option<TlsSetti
         replies: refusals(config, names),
         limit_fields: limits::fields(config),
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.clone()),
-        upstream: UpstreamSettings {
-            address: config.upstream.address.with_port(80),
-            connect_timeout: config.upstream.connect_timeout,
-            response_timeout: config.upstream.response_timeout,
-            idle_timeout: config.upstream.idle_timeout,
-            max_idle: config.upstream.max_idle,
-        },
     }
 }
 

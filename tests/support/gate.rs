@@ -103,7 +103,7 @@ impl Setup {
         let root = env!("CARGO_MANIFEST_DIR");
         let mut sections: Vec<(&str, String)> = vec![
             ("listen", "proxy = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nworkers = 2\n".to_owned()),
-            ("upstream", format!("url = \"http://{}\"\n", self.upstream)),
+            ("upstream", self.url()),
             ("store", "url = \"sqlite://portcullis.db\"\n".to_owned()),
             ("magento", format!("crypt_key = \"{CRYPT_KEY}\"\n")),
             (
@@ -124,6 +124,15 @@ impl Setup {
             }
         }
         sections.iter().map(|(name, lines)| format!("[{name}]\n{lines}\n")).collect()
+    }
+
+    /// The one upstream, where no list of endpoints stands in its place.
+    fn url(&self) -> String {
+        let is_list = |(name, lines): &(&str, String)| *name == "upstream" && lines.starts_with("endpoint =");
+        if self.sections.iter().any(is_list) {
+            return String::new();
+        }
+        format!("url = \"http://{}\"\n", self.upstream)
     }
 
     /// Seeds a store and writes the configuration for the real binary.

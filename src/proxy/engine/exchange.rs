@@ -16,11 +16,11 @@ use super::{
     connection::Client,
     form::{Form, FormBudget, refused},
     http2::Streams,
-    pool::{ConnectError, Held},
     progress::Busy,
     report::Report,
     scan::Scan,
     upgrade,
+    upstream::{Held, Journey, Pool, send},
     worker::Service,
 };
 use crate::{
@@ -84,6 +84,10 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, tur
 }
 
 /// What an answer is made of, before it is tied to its report.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one: a box would cost each request"
+)]
 pub(super) enum Content {
     Own(Bytes),
     Upstream(Relay, Option<Held>),
@@ -252,11 +256,16 @@ async fn forward(
         }
         Outgoing::Empty | Outgoing::Whole(_) => None,
     };
-    let patience = service.shared.settings.upstream.response_timeout;
-    let answered = answered_within(patience, trail.as_deref(), send(service, head, body)).await;
+    let (pool, journey) = (&service.pool, Journey::default());
+    let sending = send(pool, head, body, (&journey, trail.as_deref()));
+    let answered = answered_within(pool.response_timeout(), trail.as_deref(), sending).await;
+    report.endpoint = journey.endpoint.get();
     let (response, held) = answered.map_err(|rejection| match trail.map(|trail| trail.fate()) {
         Some(Fate::Failed(error)) => refused(error),
-        Some(Fate::UnderWay | Fate::Complete) | None => rejection,
+        Some(Fate::UnderWay | Fate::Complete) | None => {
+            note_timeout(pool, &journey, &rejection);
+            rejection
+        }
     })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         tracing::debug!("the upstream switched protocols unasked");
@@ -264,6 +273,14 @@ async fn forward(
     }
     report.upstream_answered();
     Ok(service.answer(response, Some(held)))
+}
+
+/// An endpoint that has a request and does not answer it fails; whoever waited for it knows.
+fn note_timeout(pool: &Pool, journey: &Journey, rejection: &Rejection) {
+    let owes = journey.endpoint.get().filter(|_| journey.is_sent.get());
+    if let (Some(index), Rejection::UpstreamTimeout) = (owes, rejection) {
+        pool.timed_out(index);
+    }
 }
 
 /// Waits for the upstream `patience` long from the moment at which it had everything that there was to have: a large body
@@ -293,64 +310,8 @@ impl Service {
         let (mut head, body) = response.into_parts();
         self.shared.forward.answer(&mut head.headers);
         head.version = Version::HTTP_11;
-        let relay = Relay::new(body, None, self.shared.settings.upstream.response_timeout);
+        let relay = Relay::new(body, None, self.pool.response_timeout());
         Response::from_parts(head, Content::Upstream(relay, held))
-    }
-}
-
-/// Sends a request; once more on a new connection where nothing can have happened twice.
-///
-/// A held connection may have been closed by the upstream a moment ago. A request that was never written is sent again
-/// whatever it is; one that was written is sent again only if it is idempotent and has no body, and only before any byte
-/// of an answer.
-async fn send(
-    service: &Rc<Service>,
-    head: Parts,
-    body: Outgoing,
-) -> Result<(Response<Incoming>, Held), Rejection> {
-    let mut held = service.pool.acquire().await.map_err(|error| unreachable_upstream(&error))?;
-    let spare = (held.is_reused && may_repeat(&head, &body)).then(|| head.clone());
-    let error = match attempt(&mut held, Request::from_parts(head, body)).await {
-        Ok(response) => return Ok((response, held)),
-        Err(error) => error,
-    };
-    let unsent = match (error.unsent, spare) {
-        (Some(request), _) if held.is_reused => *request,
-        (None, Some(head)) if !held.has_heard() => Request::from_parts(head, Outgoing::Empty),
-        (_, _) => {
-            tracing::debug!(error = %error.cause, "the upstream's connection broke");
-            return Err(Rejection::UpstreamUnavailable);
-        }
-    };
-    drop(held);
-    let mut held = service.pool.connect().await.map_err(|error| unreachable_upstream(&error))?;
-    let response = attempt(&mut held, unsent).await.map_err(|_error| Rejection::UpstreamUnavailable)?;
-    Ok((response, held))
-}
-
-struct SendError {
-    cause: String,
-    /// The request, where not a byte of it was written.
-    unsent: Option<Box<Request<Outgoing>>>,
-}
-
-async fn attempt(held: &mut Held, request: Request<Outgoing>) -> Result<Response<Incoming>, SendError> {
-    held.sender().try_send_request(request).await.map_err(|mut error| SendError {
-        unsent: error.take_message().map(Box::new),
-        cause: error.into_error().to_string(),
-    })
-}
-
-fn may_repeat(head: &Parts, body: &Outgoing) -> bool {
-    let is_idempotent = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS];
-    matches!(body, Outgoing::Empty) && is_idempotent.contains(&head.method)
-}
-
-pub(super) fn unreachable_upstream(error: &ConnectError) -> Rejection {
-    tracing::warn!(error = %error, "no connection to the upstream");
-    match error {
-        ConnectError::Timeout => Rejection::UpstreamTimeout,
-        ConnectError::Io(_) | ConnectError::Http(_) => Rejection::UpstreamUnavailable,
     }
 }
 

@@ -10,7 +10,6 @@ mod exchange;
 mod form;
 mod http2;
 mod own;
-mod pool;
 mod progress;
 mod report;
 mod scan;
@@ -18,10 +17,14 @@ mod security;
 mod stall;
 mod strict;
 mod upgrade;
+mod upstream;
 mod worker;
 
 pub use arrival::TlsSettings;
 pub use form::FormBudget;
-pub use pool::UpstreamSettings;
 pub use stall::Pace;
+pub use upstream::{
+    BreakerSettings, EjectionSettings, EndpointSettings, Fleet, Http2, MAX_ENDPOINTS, ProbeSettings, Reach,
+    TlsClient, TlsError, TlsTexts, UpstreamSettings, tend,
+};
 pub use worker::{Shared, Worker, WorkerSettings};

@@ -34,6 +34,8 @@ pub(super) struct Report {
     began: Instant,
     decided: Option<Instant>,
     upstream_answered: Option<Instant>,
+    /// The endpoint that it went to last.
+    pub(super) endpoint: Option<usize>,
     ended: Option<Ended>,
 }
 
@@ -68,6 +70,7 @@ impl Report {
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
+            endpoint: None,
             ended: None,
         }
     }
@@ -196,6 +199,7 @@ impl Report {
             reading: self.notes.reading,
             limit: self.notes.limits.over.as_ref().map(|(policy, _)| &*policy.name),
             limit_outcome: self.notes.limits.over.as_ref().map(|(_, over)| over.as_str()),
+            endpoint: self.endpoint.and_then(|index| self.service.pool.name(index)),
             spoofed_headers: self.notes.spoofed,
             bytes: self.ended.map_or(0, |ended| ended.bytes),
             is_complete: self.ended.is_some_and(|ended| ended.is_complete),

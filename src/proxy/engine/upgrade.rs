@@ -16,8 +16,9 @@ use hyper_util::rt::TokioIo;
 use super::{
     body::Outgoing,
     connection::Client,
-    exchange::{Content, unreachable_upstream},
+    exchange::Content,
     report::Report,
+    upstream::{Journey, Lease},
     worker::Service,
 };
 use crate::auth::rejection::Rejection;
@@ -45,18 +46,18 @@ pub(super) async fn forward(
     let near = extensions.remove::<OnUpgrade>();
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    let socket = service.pool.open_socket().await.map_err(|error| unreachable_upstream(&error))?;
+    let (pool, journey) = (&service.pool, Journey::default());
+    let opened = pool.open_apart(&journey.endpoint).await;
+    report.endpoint = journey.endpoint.get();
+    let (wire, lease) = opened.map_err(|error| pool.rejection(&error))?;
     let (mut sender, connection) =
-        http1::handshake(TokioIo::new(socket)).await.map_err(|_| Rejection::UpstreamUnavailable)?;
+        http1::handshake(TokioIo::new(wire)).await.map_err(|_| Rejection::UpstreamUnavailable)?;
     tokio::task::spawn_local(async move {
         let _ = connection.with_upgrades().await;
     });
     let request = Request::from_parts(head, Outgoing::Empty);
-    let timeout = service.shared.settings.upstream.response_timeout;
-    let mut response = tokio::time::timeout(timeout, sender.send_request(request))
-        .await
-        .map_err(|_elapsed| Rejection::UpstreamTimeout)?
-        .map_err(|_error| Rejection::UpstreamUnavailable)?;
+    let answer = tokio::time::timeout(pool.response_timeout(), sender.send_request(request)).await;
+    let mut response = pool.settle(&lease, answer)?;
     report.upstream_answered();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(service.answer(response, None));
@@ -70,13 +71,13 @@ pub(super) async fn forward(
     }
     client.progress.upgraded();
     if let Some(near) = near {
-        tokio::task::spawn_local(tie(near, far, Rc::clone(client)));
+        tokio::task::spawn_local(tie(near, far, (Rc::clone(client), lease)));
     }
     let (head, _body) = answer.into_parts();
     Ok(Response::from_parts(head, Content::Own(bytes::Bytes::new())))
 }
 
-async fn tie(near: OnUpgrade, far: OnUpgrade, _client: Rc<Client>) {
+async fn tie(near: OnUpgrade, far: OnUpgrade, _counted: (Rc<Client>, Lease)) {
     let (near, far) = match tokio::try_join!(near, far) {
         Ok(sides) => sides,
         Err(error) => {

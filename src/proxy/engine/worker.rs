@@ -21,8 +21,8 @@ use super::{
     arrival::TlsSettings,
     connection,
     form::FormBudget,
-    pool::{Pool, UpstreamSettings},
     stall::Pace,
+    upstream::{Fleet, Pool},
 };
 use crate::{
     clock::Clock,
@@ -73,8 +73,6 @@ pub struct WorkerSettings {
     pub limit_fields: reply::LimitFields,
     /// Whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,
-    /// Where the upstream is.
-    pub upstream: UpstreamSettings,
 }
 
 /// What all workers share.
@@ -88,6 +86,8 @@ pub struct Shared {
     pub forward: ForwardRules,
     /// Limits.
     pub settings: WorkerSettings,
+    /// Where the upstream is.
+    pub upstream: Arc<Fleet>,
     /// Whoever answers the gate's own endpoints.
     pub endpoints: Arc<dyn Endpoints>,
     /// Room for bodies that signatures cover.
@@ -123,11 +123,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker without connections, which serves by whatever the channel holds.
+    /// A worker without connections, which serves by whatever the channel holds. To be called on its `LocalSet`.
     #[must_use]
     pub fn new(mut rules: watch::Receiver<Arc<Shared>>) -> Rc<Self> {
         let shared = Arc::clone(&rules.borrow_and_update());
-        let pool = Rc::new(Pool::new(shared.settings.upstream.clone()));
+        let pool = Pool::new(&shared.upstream, None);
         let service = Service { shared, pool, sampler: Rc::default() };
         Rc::new(Self {
             service: RefCell::new(Rc::new(service)),
@@ -146,14 +146,13 @@ impl Worker {
         Rc::clone(&self.service.borrow())
     }
 
-    /// Takes up new rules. The connections to the upstream are kept where it is the same.
+    /// Takes up new rules. The connections to endpoints that stay the same are kept.
     fn take_up(&self, shared: Arc<Shared>) {
         let current = Rc::clone(&self.service.borrow());
-        let is_same_upstream = current.shared.settings.upstream == shared.settings.upstream;
-        let pool = if is_same_upstream {
+        let pool = if Arc::ptr_eq(&current.shared.upstream, &shared.upstream) {
             Rc::clone(&current.pool)
         } else {
-            Rc::new(Pool::new(shared.settings.upstream.clone()))
+            Pool::new(&shared.upstream, Some(&current.pool))
         };
         let sampler = Rc::clone(&current.sampler);
         self.service.replace(Rc::new(Service { shared, pool, sampler }));
