@@ -19,7 +19,7 @@ use super::{
     listener,
     opened::Opened,
     reload::{Kept, Reloader},
-    watch::ChangeWatch,
+    store_watch::StoreWatch,
     wire::{self, Files},
 };
 use crate::{
@@ -77,7 +77,7 @@ impl App {
 
         let (listeners, proxy_address) = bind_proxy(&config)?;
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
-        let watch = ChangeWatch::begin(&store, facts.clone(), &metrics, config.cache.poll).await?;
+        let watch = StoreWatch::begin(&store, facts.clone(), &metrics, &config.cache).await?;
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let kept = Kept {
             nonces: Arc::clone(&nonces),
@@ -234,7 +234,7 @@ fn reference_in_force(
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
-    (nonces, watch, audit): (&Arc<NonceStore>, ChangeWatch, Audit),
+    (nonces, watch, audit): (&Arc<NonceStore>, StoreWatch, Audit),
     access_log: &AccessLog,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

@@ -16,8 +16,10 @@ mod jobs;
 mod listener;
 mod opened;
 mod operator;
+mod recheck;
 mod reload;
 mod run;
+mod store_watch;
 mod watch;
 mod wire;
 

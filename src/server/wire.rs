@@ -295,7 +295,7 @@ pub(super) fn refusals(config: &Config, names: &HeaderNames) -> Refusals {
 }
 
 const fn cache(config: &Config) -> CacheSettings {
-    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, poll: _ } = config.cache;
+    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, .. } = config.cache;
     CacheSettings {
         entries: entries as u64,
         ttl,

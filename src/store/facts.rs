@@ -20,8 +20,9 @@ use futures_util::{
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    cache::{Cached, Epoch, FactCache, Keeping},
+    cache::{Cached, Epoch, FactCache, Keeping, Kept},
     error::StoreError,
+    evidence::Evidence,
     grant::{CredentialKey, Fact},
     judge::Judge,
     sessions::{Session, Sessions},
@@ -244,10 +245,12 @@ impl Inner {
             asked += 1;
             self.lookups.fetch_add(1, Ordering::Relaxed);
             let generation = self.cache.generation();
-            let fact = Arc::new(self.ask_in_time(&lookup).await?);
+            let (fact, evidence) = self.ask_in_time(key, &lookup).await?;
+            let fact = Arc::new(fact);
             // Whoever joined after a revocation must not be let in by what was read before it.
             if self.cache.believes(&fact, generation) {
-                self.cache.put(key, Arc::clone(&fact), (lookup.keeping(), generation, self.epoch));
+                let (keeping, epoch) = (lookup.keeping(), self.epoch);
+                self.cache.put(key, Arc::clone(&fact), Kept { keeping, generation, epoch, evidence });
                 return Ok(fact);
             }
             if asked == MAX_ASKED {
@@ -256,8 +259,16 @@ impl Inner {
         }
     }
 
-    async fn ask_in_time(&self, lookup: &Lookup) -> Result<Fact, LookupFailed> {
-        let Ok(answer) = tokio::time::timeout(self.settings.timeout, self.ask(lookup)).await else {
+    async fn ask_in_time(
+        &self,
+        key: CredentialKey,
+        lookup: &Lookup,
+    ) -> Result<(Fact, Evidence), LookupFailed> {
+        // What was disproven must not be proven again by a replica that has not heard of it.
+        let is_contested = self.cache.is_contested(&key);
+        let store = if is_contested { self.store.without_replica() } else { self.store.clone() };
+        let asked = self.ask(&store, lookup);
+        let Ok(answer) = tokio::time::timeout(self.settings.timeout, asked).await else {
             tracing::warn!(timeout_ms = self.settings.timeout.as_millis(), "store lookup timed out");
             return Err(LookupFailed::Timeout);
         };
@@ -267,61 +278,76 @@ impl Inner {
         })
     }
 
-    async fn ask(&self, lookup: &Lookup) -> Result<Fact, StoreError> {
-        match lookup {
-            Lookup::Bearer(token) => self.ask_bearer(token.expose()).await,
+    async fn ask(&self, store: &SqlStore, lookup: &Lookup) -> Result<(Fact, Evidence), StoreError> {
+        let (fact, evidence) = match lookup {
+            Lookup::Bearer(token) => self.ask_bearer(store, token.expose()).await?,
             Lookup::Oauth { consumer_key, token } => {
-                let rows = self.store.oauth(consumer_key, token.expose()).await?;
-                Ok(Fact::Oauth(self.judge.oauth(consumer_key, token.expose(), &rows)))
+                let token = token.expose();
+                let rows = store.oauth(consumer_key, token).await?;
+                let fact = Fact::Oauth(self.judge.oauth(consumer_key, token, &rows));
+                (fact, self.cache.prints.of_oauth(consumer_key, token, &rows))
             }
-            Lookup::Session(query) => self.ask_session(query).await,
-        }
+            Lookup::Session(query) => self.ask_session(store, query).await?,
+        };
+        Ok((fact, evidence))
     }
 
-    async fn ask_session(&self, query: &SessionQuery) -> Result<Fact, StoreError> {
-        let Some(sessions) = &self.sessions else { return Ok(Fact::Refused("sessions_off")) };
+    async fn ask_session(
+        &self,
+        store: &SqlStore,
+        query: &SessionQuery,
+    ) -> Result<(Fact, Evidence), StoreError> {
+        let Some(sessions) = &self.sessions else { return Ok(refused("sessions_off")) };
         let namespace = match &query.of {
             SessionOwner::Customer { namespace } => namespace.as_str(),
             SessionOwner::Admin => "",
         };
         let content = match sessions.read(&query.id, namespace).await? {
             Session::Content(content) => content,
-            Session::Unknown => return Ok(Fact::Refused("session_unknown")),
-            Session::Unusable(reason) => return Ok(Fact::Refused(reason)),
+            Session::Unknown => return Ok(refused("session_unknown")),
+            Session::Unusable(reason) => return Ok(refused(reason)),
         };
+        let prints = &self.cache.prints;
         match (&query.of, content.customer_id, content.admin) {
             (SessionOwner::Customer { .. }, Some(id), _) => {
-                let row = self.store.session_customer(id, content.visitor_id).await?;
-                Ok(self.judge.session_customer(&query.id, &content, row.as_ref()))
+                let row = store.session_customer(id, content.visitor_id).await?;
+                let evidence = row.as_ref().map(|row| prints.of_session_customer(content.visitor_id, row));
+                let fact = self.judge.session_customer(&query.id, &content, row.as_ref());
+                Ok((fact, evidence.unwrap_or_default()))
             }
             (SessionOwner::Admin, _, Some(login)) => {
-                let row = self.store.session_admin(login.user_id, login.session_row).await?;
-                Ok(self.judge.session_admin(&query.id, &content, row.as_ref()))
+                let row = store.session_admin(login.user_id, login.session_row).await?;
+                let evidence = row.as_ref().map(|row| prints.of_session_admin(login, row));
+                let fact = self.judge.session_admin(&query.id, &content, row.as_ref());
+                Ok((fact, evidence.unwrap_or_default()))
             }
-            (SessionOwner::Customer { .. } | SessionOwner::Admin, _, _) => {
-                Ok(Fact::Refused("session_of_nobody"))
-            }
+            (SessionOwner::Customer { .. } | SessionOwner::Admin, _, _) => Ok(refused("session_of_nobody")),
         }
     }
 
     /// The opaque reader first, the JWT reader second (MAGENTO_FACTS 10).
-    async fn ask_bearer(&self, token: &[u8]) -> Result<Fact, StoreError> {
+    async fn ask_bearer(&self, store: &SqlStore, token: &[u8]) -> Result<(Fact, Evidence), StoreError> {
+        let prints = &self.cache.prints;
         if token.len() <= OPAQUE_MAX {
-            if let Some(row) = self.store.token(token).await? {
-                return Ok(self.judge.opaque(token, &row));
-            }
-            return Ok(Fact::Refused("token_unknown"));
+            let Some(row) = store.token(token).await? else { return Ok(refused("token_unknown")) };
+            return Ok((self.judge.opaque(token, &row), prints.of_token(token, &row)));
         }
         let claims = match self.judge.claims(token) {
             Ok(claims) => claims,
-            Err(reason) => return Ok(Fact::Refused(reason)),
+            Err(reason) => return Ok(refused(reason)),
         };
         let user = match claims.user_type {
-            UserType::Admin | UserType::Customer => self.store.user(claims.user_type, claims.user_id).await?,
+            UserType::Admin | UserType::Customer => store.user(claims.user_type, claims.user_id).await?,
             UserType::Integration | UserType::Guest => None,
         };
-        Ok(self.judge.jwt(token, &claims, user.as_ref()))
+        let evidence = user.as_ref().map(|user| prints.of_user(claims.user_type, user));
+        Ok((self.judge.jwt(token, &claims, user.as_ref()), evidence.unwrap_or_default()))
     }
+}
+
+/// Nobody is let in, and nothing was read that could change.
+fn refused(reason: &'static str) -> (Fact, Evidence) {
+    (Fact::Refused(reason), Evidence::default())
 }
 
 impl Lookup {

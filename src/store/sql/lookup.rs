@@ -42,6 +42,8 @@ macro_rules! token_owners {
     };
 }
 
+pub(super) use {token_columns, token_owners};
+
 const TOKEN: &str = concat!(
     "SELECT ",
     token_columns!(),

@@ -23,6 +23,7 @@ mod migrate;
 mod mysql;
 mod postgres;
 mod principals;
+mod recheck;
 mod reference;
 mod settings;
 mod sqlite;
@@ -42,6 +43,7 @@ pub use changes::{Change, TokenValues, View};
 pub use leases::{JobRow, Lease};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
+pub use recheck::TablesMark;
 pub use store::SqlStore;
 pub use sweep::{Stale, Swept};
 pub use writers::{

@@ -93,6 +93,12 @@ impl SqlStore {
         self.pool.texts.flavor == Flavor::Magentos
     }
 
+    /// The same store, that reads where it writes.
+    #[must_use]
+    pub(in crate::store) fn without_replica(&self) -> Self {
+        Self { pool: self.pool.clone(), readers: self.pool.clone() }
+    }
+
     /// Asks the database for a sign of life, where lookups go.
     ///
     /// # Errors
