@@ -110,7 +110,7 @@ fn who_can(args: &WhoCanArgs) -> Result<(), Failure> {
     }
     let (rows, principals) = runtime()?
         .block_on(async {
-            let store = SqlStore::open(&config.store.database.url()).await?;
+            let store = SqlStore::open(&config.store).await?;
             let read = (store.reference().await?, store.principals().await?);
             store.close().await;
             Ok::<_, crate::store::StoreError>(read)

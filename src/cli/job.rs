@@ -41,7 +41,7 @@ pub(super) fn job(command: &JobCommand) -> Result<(), Failure> {
 
 fn list(config: &Config) -> Result<(), Failure> {
     let rows = runtime()?.block_on(async {
-        let store = SqlStore::open(&config.store.database.url()).await?;
+        let store = SqlStore::open(&config.store).await?;
         let rows = store.jobs().await;
         store.close().await;
         rows

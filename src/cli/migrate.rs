@@ -7,7 +7,7 @@ use crate::store::sql::{MigrationReport, SqlStore};
 pub(super) fn migrate(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(args)?;
     let url = config.store.database.url();
-    let report = runtime()?.block_on(SqlStore::migrate(&url));
+    let report = runtime()?.block_on(SqlStore::migrate(&config.store));
     let report = report.map_err(|error| Failure::runtime(format!("{url}: {}", with_causes(&error))))?;
     say(&match report {
         MigrationReport { from: None, to } => format!("{url}: created at schema version {to}"),

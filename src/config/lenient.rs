@@ -44,6 +44,11 @@ impl<T> Lenient<T> {
         self.0
     }
 
+    /// What was written, if it is right, for a section that stands before this one.
+    pub(super) fn peek(&self) -> Option<&T> {
+        self.0.as_ref()?.read.as_ref().ok()
+    }
+
     /// Whether the setting was written, rightly or wrongly.
     pub(super) const fn is_written(&self) -> bool {
         self.0.is_some()

@@ -167,7 +167,7 @@ impl Config {
         let noted = &mut report;
         let replies = noted.take("replies", raw.replies, Replies::Magento);
         let listen = Listen::parse(raw.listen, noted);
-        let upstream = Upstream::parse(raw.upstream, noted);
+        let upstream = Upstream::parse(raw.upstream, raw.store.is_magentos(), noted);
         let store = Store::parse(raw.store, noted);
         let magento = Magento::parse(raw.magento, store.as_ref(), noted);
         let credentials = upstream.as_ref().map_or(Credentials::Strip, |upstream| upstream.credentials);

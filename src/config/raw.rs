@@ -102,6 +102,10 @@ pub(super) struct RawProof {
 #[serde(default)]
 pub(super) struct RawStore {
     pub(super) url: Lenient<Secret<String>>,
+    pub(super) read_url: Lenient<Secret<String>>,
+    pub(super) attached: Lenient<bool>,
+    pub(super) table_prefix: Lenient<String>,
+    pub(super) max_connections: Lenient<usize>,
     pub(super) lookup_timeout: Lenient<Duration>,
     pub(super) max_lookups: Lenient<usize>,
 }

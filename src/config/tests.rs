@@ -91,12 +91,42 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     ("[store]", &["store.url: is required; write one such as \"sqlite://portcullis.db\""]),
     (
-        "[store]\nurl = 'mysql://u:p@h/d'",
-        &["store.url: MySQL and MariaDB are not supported by this version; write \"sqlite://…\""],
+        "[store]\nurl = 'mysql://h/d'",
+        &["store.url: names no user; write \"mysql://user:password@host/database\""],
     ),
     (
-        "[store]\nurl = 'postgres://h/d'",
-        &["store.url: PostgreSQL is not supported by this version; write \"sqlite://…\""],
+        "[store]\nurl = 'postgres://u:p@h'",
+        &["store.url: names no database; write \"postgres://user:password@host/database\""],
+    ),
+    (
+        "[store]\nurl = 'mysql://u:p@/d'",
+        &["store.url: names no host; write \"mysql://user:password@host/database\""],
+    ),
+    (
+        "[store]\nurl = 'mysql://u:p/q@h/d'",
+        &["store.url: has a character in its user or password that must be encoded, such as / as %2F"],
+    ),
+    (
+        "[store]\nurl = 'mysql://u:p@h/d?sslmode=REQUIRED'",
+        &[
+            "store.url: has an option that is not known; there are ssl-mode, ssl-ca, ssl-cert, ssl-key, socket",
+        ],
+    ),
+    (
+        "[store]\nurl = 'postgres://u:p@h/d'\nattached = true",
+        &["store.attached: is for a Magento's own database, which is MySQL or MariaDB"],
+    ),
+    (
+        "[store]\nurl = 'postgres://u:p@h/d'\nread_url = 'mysql://u:p@h/d'",
+        &["store.read_url: is not a server of the same kind as store.url"],
+    ),
+    (
+        "[store]\nurl = 'mysql://u:p@h/d'\ntable_prefix = 'm2-'",
+        &["store.table_prefix: may have letters, digits and underscores, 32 at most"],
+    ),
+    (
+        "[store]\nurl = 'mysql://u:p@h/d'\nattached = false\ntable_prefix = 'm2_'",
+        &["store.table_prefix: is for a Magento's own database; tables of ours have none"],
     ),
     (
         "[store]\nurl = 'sqlite://a?mode=rw'",
@@ -534,6 +564,21 @@ fn the_crypt_key_is_taken_from_env_php() {
 
 #[test]
 fn defaults_follow_the_settings_they_depend_on() {
+    let store = |text: &str| load(&with(&format!("[store]\n{text}\n")).replace(STORE, "")).unwrap();
+    let attached = store("url = 'mysql://u:hunter2@h:3306/d?ssl-mode=REQUIRED'\ntable_prefix = 'm2_'");
+    assert!(attached.store.database.is_magentos());
+    assert_eq!(attached.upstream.credentials, Credentials::Forward);
+    assert_eq!(attached.oauth.readings, [Reading::Magento]);
+    assert_eq!(attached.magento.settings, SettingsHome::Store);
+    assert_eq!(value(&attached, "store.url").0, "mysql://u@h:3306/d");
+    assert_eq!((attached.store.max_connections, attached.store.table_prefix.as_str()), (8, "m2_"));
+    assert!(!format!("{attached:?}").contains("hunter2"));
+    for own in ["url = 'mariadb://u:p@h/d'\nattached = false", "url = 'postgres://u:p@h/d'"] {
+        let own = store(own);
+        assert!(!own.store.database.is_magentos());
+        assert_eq!(own.upstream.credentials, Credentials::Strip);
+        assert_eq!(own.magento.settings, SettingsHome::File);
+    }
     let forward = load(&with("[upstream]\nurl = 'http://a'\ncredentials = 'forward'\n")).unwrap();
     assert_eq!(forward.oauth.readings, [Reading::Magento]);
     let everything = load(&with("[scope]\nauthenticate = 'everything'\n")).unwrap();
@@ -708,7 +753,10 @@ fn no_secret_is_printed() {
     assert_eq!(value(&config, "upstream.proof.secret").0, "***");
     assert!(!format!("{:?}", config.upstream.proof.as_ref().unwrap().value()).contains("hunter2"));
     for wrong in [
-        "[store]\nurl = 'mysql://u:hunter2@h/d'",
+        "[store]\nurl = 'mysql://u:hunter2@h'",
+        "[store]\nurl = 'mysql://u:hunter2/@h/d'",
+        "[store]\nurl = 'mysql://u:p?hunter2@h/d'",
+        "[store]\nurl = 'postgres://u:p@h/d?hunter2=x'",
         "[store]\nurl = 'sqlite://u:hunter2@h?x'",
         "[store]\nurl = ['hunter2']",
         "[upstream]\nurl = 'http://u:hunter2@h'",

@@ -60,7 +60,7 @@ impl Words for Credentials {
 }
 
 impl Upstream {
-    pub(super) fn parse(raw: RawUpstream, report: &mut Report) -> Option<Self> {
+    pub(super) fn parse(raw: RawUpstream, is_magentos: bool, report: &mut Report) -> Option<Self> {
         let RawUpstream {
             url,
             credentials,
@@ -72,7 +72,11 @@ impl Upstream {
         } = raw;
         let (milliseconds, seconds) = (Duration::from_millis, Duration::from_secs);
         let address = take_address(url, report);
-        let credentials = report.take("upstream.credentials", credentials, Credentials::Strip);
+        let credentials = {
+            // An unmodified Magento authenticates again.
+            let default = if is_magentos { Credentials::Forward } else { Credentials::Strip };
+            report.take("upstream.credentials", credentials, default)
+        };
         let connect_timeout = report.take_within(
             "upstream.connect_timeout",
             connect_timeout,

@@ -90,8 +90,14 @@ fn empty_tree() -> Result<AclTree, BuildError> {
 /// Opens the store and makes sure that its secrets open with the configured key.
 pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result<SqlStore, BuildError> {
     let url = config.store.database.url();
-    let store = SqlStore::open(&url).await.map_err(|source| {
-        let is_unnamed = matches!(source, StoreError::Unavailable(_) | StoreError::Broken(_));
+    let store = SqlStore::open(&config.store).await.map_err(|source| {
+        let is_unnamed = matches!(
+            source,
+            StoreError::Unavailable(_)
+                | StoreError::Broken(_)
+                | StoreError::Denied(_)
+                | StoreError::Lacking(_)
+        );
         if is_unnamed { BuildError::Open { url, source } } else { BuildError::Store(source) }
     })?;
     check_key(&store, encryptor).await?;

@@ -45,8 +45,8 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Failure> {
     let shop_address = shop.local_addr().map_err(Failure::runtime)?;
     let config = config(args, folder, shop_address)?;
     serve::start_log(&config)?;
-    SqlStore::migrate(&config.store.database.url()).await.map_err(Failure::runtime)?;
-    let store = SqlStore::open(&config.store.database.url()).await.map_err(Failure::runtime)?;
+    SqlStore::migrate(&config.store).await.map_err(Failure::runtime)?;
+    let store = SqlStore::open(&config.store).await.map_err(Failure::runtime)?;
     let callers = Callers::create(&store, &clock).await?;
     store.close().await;
 

@@ -78,7 +78,13 @@ impl From<&String> for Address {
 
 impl From<&config::Store> for Address {
     fn from(store: &config::Store) -> Self {
-        Self::from(store.database.url().as_str())
+        Self {
+            url: store.database.secret_url(),
+            read_url: store.read_url.as_ref().map(|url| url.secret().clone()),
+            is_attached: store.database.is_magentos(),
+            table_prefix: store.table_prefix.clone(),
+            max_connections: u32::try_from(store.max_connections).unwrap_or(u32::MAX),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 use super::{
     columns::Row,
     connection::{Link, On},
-    dialect::{Dialect, Rendered},
+    dialect::{Dialect, Flavor, Rendered},
     postgres::PgTime,
     timestamp,
 };
@@ -97,13 +97,14 @@ impl<'q> Query<'q> {
     /// The first row, if there is any.
     pub(super) async fn fetch_optional(self, on: impl Into<On<'_>>) -> Result<Option<Row>, sqlx::Error> {
         let mut opened = on.into().open().await?;
-        let rendered = opened.texts().of(self.statement);
+        let texts = opened.texts();
+        let rendered = texts.of(self.statement);
         let found = match opened.begin_statement() {
             Link::Sqlite(link) => {
                 self.sqlite(&rendered).fetch_optional(link).await.map(|row| row.map(Row::Sqlite))
             }
             Link::MySql(link) => {
-                self.mysql(&rendered).fetch_optional(link).await.map(|row| row.map(Row::MySql))
+                self.mysql(&rendered, texts.flavor).fetch_optional(link).await.map(|row| row.map(Row::MySql))
             }
             Link::Postgres(link) => {
                 self.postgres(&rendered).fetch_optional(link).await.map(|row| row.map(Row::Postgres))
@@ -121,13 +122,14 @@ impl<'q> Query<'q> {
     /// Every row.
     pub(super) async fn fetch_all(self, on: impl Into<On<'_>>) -> Result<Vec<Row>, sqlx::Error> {
         let mut opened = on.into().open().await?;
-        let rendered = opened.texts().of(self.statement);
+        let texts = opened.texts();
+        let rendered = texts.of(self.statement);
         let found = match opened.begin_statement() {
             Link::Sqlite(link) => {
                 self.sqlite(&rendered).fetch_all(link).await.map(|rows| all(rows, Row::Sqlite))
             }
             Link::MySql(link) => {
-                self.mysql(&rendered).fetch_all(link).await.map(|rows| all(rows, Row::MySql))
+                self.mysql(&rendered, texts.flavor).fetch_all(link).await.map(|rows| all(rows, Row::MySql))
             }
             Link::Postgres(link) => {
                 self.postgres(&rendered).fetch_all(link).await.map(|rows| all(rows, Row::Postgres))
@@ -140,13 +142,14 @@ impl<'q> Query<'q> {
     /// Runs it for what it does.
     pub(super) async fn execute(self, on: impl Into<On<'_>>) -> Result<Done, sqlx::Error> {
         let mut opened = on.into().open().await?;
-        let rendered = opened.texts().of(self.statement);
+        let texts = opened.texts();
+        let rendered = texts.of(self.statement);
         let done = match opened.begin_statement() {
             Link::Sqlite(link) => self.sqlite(&rendered).execute(link).await.map(|done| Done {
                 rows_affected: done.rows_affected(),
                 last_insert_id: Some(done.last_insert_rowid()),
             }),
-            Link::MySql(link) => self.mysql(&rendered).execute(link).await.map(|done| Done {
+            Link::MySql(link) => self.mysql(&rendered, texts.flavor).execute(link).await.map(|done| Done {
                 rows_affected: done.rows_affected(),
                 last_insert_id: i64::try_from(done.last_insert_id()).ok(),
             }),
@@ -172,13 +175,22 @@ impl<'q> Query<'q> {
         })
     }
 
-    fn mysql(self, rendered: &Rendered) -> sqlx::query::Query<'q, sqlx::MySql, sqlx::mysql::MySqlArguments> {
+    fn mysql(
+        self,
+        rendered: &Rendered,
+        flavor: Flavor,
+    ) -> sqlx::query::Query<'q, sqlx::MySql, sqlx::mysql::MySqlArguments> {
         let query = sqlx::query(AssertSqlSafe(Arc::clone(&rendered.sql)));
         let places = rendered.order.iter().flatten().filter_map(|&number| self.values.get(number).cloned());
-        places.fold(query, |query, value| match value {
-            Value::Number(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
-            Value::Time(time) => query.bind(time.map(Stamp::text)),
+        places.fold(query, |query, value| match (value, flavor) {
+            (Value::Number(number), _) => query.bind(number),
+            // Magento's columns hold nothing beyond three bytes a character, and comparing one with such a text reads the
+            // whole table.
+            (Value::Text(text), Flavor::Magentos) => {
+                query.bind(text.map(|text| without(text, |character| character > '\u{ffff}')))
+            }
+            (Value::Text(text), Flavor::Own) => query.bind(text),
+            (Value::Time(time), _) => query.bind(time.map(Stamp::text)),
         })
     }
 
@@ -196,7 +208,8 @@ impl<'q> Query<'q> {
         let query = sqlx::query(AssertSqlSafe(sql));
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Number(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
+            // PostgreSQL holds no such text, nor finds it.
+            Value::Text(text) => query.bind(text.map(|text| without(text, |character| character == '\0'))),
             Value::Time(time) => query.bind(time.map(|stamp| PgTime::of(stamp.time()))),
         })
     }
@@ -216,6 +229,11 @@ pub(super) async fn insert(
     }
     let done = insert.execute(on).await?;
     Ok(done.last_insert_id().filter(|_| done.rows_affected() > 0))
+}
+
+/// A text with the replacement character in the place of others.
+fn without(text: Cow<'_, str>, is_out: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.contains(&is_out) { text.replace(is_out, "\u{fffd}").into() } else { text }
 }
 
 fn all<R>(rows: Vec<R>, into: impl Fn(R) -> Row) -> Vec<Row> {

@@ -5,6 +5,7 @@
 
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
+pub(crate) mod rows;
 
 use std::{
     net::TcpListener,
