@@ -97,6 +97,11 @@ impl Failure {
         Self::Config(with_causes(&error))
     }
 
+    /// A store that does not answer is no mistake of whoever wrote the configuration.
+    fn build(error: &BuildError) -> Self {
+        if error.is_outage() { Self::Runtime(with_causes(error)) } else { Self::Config(with_causes(error)) }
+    }
+
     fn runtime(error: impl Display) -> Self {
         Self::Runtime(error.to_string())
     }

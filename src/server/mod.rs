@@ -24,7 +24,7 @@ mod watch;
 mod wire;
 
 pub use app::App;
-pub use error::{BuildError, ReloadError};
+pub use error::{BuildError, Problems, ReloadError};
 pub use follow::FileWatch;
 pub use handshake::integration_service;
 pub use operator::Operator;

@@ -28,6 +28,7 @@ use case::{Case, Outcome};
 use session_state::SessionState;
 use support::{
     gate::{Gate, Setup},
+    magento::with_stores_in_mariadb,
     redis::RedisServer,
     upstream::Upstream,
 };
@@ -77,6 +78,13 @@ struct Count {
 fn every_recorded_case_with_sessions_in_redis_agrees() {
     let redis = RedisServer::start();
     assert_topics(&["session_redis"], Some(&redis));
+}
+
+/// The same recordings, from Magento's own tables in MariaDB.
+#[test]
+#[ignore = "needs mariadbd; run tests/all"]
+fn every_recorded_case_agrees_from_magentos_own_database() {
+    with_stores_in_mariadb(|| assert_topics(&TOPICS, None));
 }
 
 #[test]

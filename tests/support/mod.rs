@@ -4,6 +4,7 @@
 
 pub(crate) mod fixture;
 pub(crate) mod gate;
+pub(crate) mod magento;
 pub(crate) mod party;
 pub(crate) mod process;
 pub(crate) mod redis;

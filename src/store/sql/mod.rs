@@ -8,6 +8,7 @@
 //! Nothing is cached, judged or logged here.
 
 mod address;
+mod attached;
 mod change_feed;
 mod changes;
 mod columns;
@@ -38,6 +39,7 @@ mod writers;
 
 pub use crate::store::records::IntegrationStatus;
 pub use address::Address;
+pub use attached::{Examined, Feature, NEEDS, Need, Problem, Right};
 pub use change_feed::{ChangeMark, Changed, Changes};
 pub use changes::{Change, TokenValues, View};
 pub use leases::{JobRow, Lease};
