@@ -114,7 +114,9 @@ pub enum SchemaError {
         version: i64,
     },
     /// A migration stopped half-way.
-    #[error("migration {version} of the schema was applied only in part: restore the database from a backup")]
+    #[error(
+        "migration {version} of the schema was applied only in part: restore the database from a backup, or drop it if it was new"
+    )]
     Incomplete {
         /// The number of the migration.
         version: i64,

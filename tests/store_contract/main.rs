@@ -14,9 +14,12 @@
 #[path = "../support/fixture.rs"]
 mod fixture;
 mod home;
+mod own;
+mod server;
 #[path = "../support/servers/mod.rs"]
 #[allow(dead_code, reason = "every test binary uses another part")]
 mod servers;
+mod writing;
 
 use home::{Home, secret, sqlite_url as url};
 use portcullis::{
@@ -190,10 +193,16 @@ async fn users_are_found_with_their_revocation(home: &Home) {
 async fn owners_of_sessions_are_found_with_what_ends_them(home: &Home) {
     home.execute(
         "INSERT INTO customer_visitor (visitor_id, customer_id, created_at) VALUES
-            (44, 1, '2026-11-21 08:11:15'), (45, 1, '0000-00-00 00:00:00');
+            (44, 1, '2026-11-21 08:11:15');
         INSERT INTO admin_user_session (id, user_id, status, ip) VALUES (1, 1, 1, ''), (2, 2, 3, '')",
     )
     .await;
+    if home.has_zero_dates() {
+        home.execute(
+            "INSERT INTO customer_visitor (visitor_id, customer_id, created_at) VALUES (45, 1, '0000-00-00 00:00:00')",
+        )
+        .await;
+    }
     let customer = async |id, visitor| home.store.session_customer(id, visitor).await.unwrap();
     let alice = |cutoff, began_at| {
         let user = UserRow { id: 1, is_active: true, website_id: Some(1), revoke_before: None };
@@ -441,24 +450,32 @@ async fn written_integrations_are_read(home: &Home) {
 async fn sqlite_keeps_the_contract() {
     keep_the_contract(&Home::recorded().await).await;
     nonsense_is_corrupt_and_named(&Home::recorded().await).await;
+    own::is_our_own(&Home::empty().await).await;
+    writing::is_written_to(&Home::recorded().await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs mariadbd; run tests/all"]
 async fn mariadb_keeps_the_contract() {
     keep_the_contract(&Home::mariadb().await.with_recorded().await).await;
+    own::is_our_own(&Home::mariadb().await).await;
+    writing::is_written_to(&Home::mariadb().await.with_recorded().await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs mariadbd; run tests/all"]
 async fn a_magentos_mariadb_keeps_the_contract() {
     keep_the_contract(&Home::magentos().await.with_recorded().await).await;
+    own::is_a_magentos(&Home::magentos().await).await;
+    writing::is_written_to(&Home::magentos().await.with_recorded().await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs postgres; run tests/all"]
 async fn postgres_keeps_the_contract() {
     keep_the_contract(&Home::postgres().await.with_recorded().await).await;
+    own::is_our_own(&Home::postgres().await).await;
+    writing::is_written_to(&Home::postgres().await.with_recorded().await).await;
 }
 
 #[tokio::test]

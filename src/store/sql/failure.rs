@@ -129,6 +129,14 @@ pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(SQLITE_BUSY | SQLITE_LOCKED))
 }
 
+/// Whether a server ended a transaction because it and another one waited for each other.
+pub(super) fn is_deadlock(error: &StoreError) -> bool {
+    let StoreError::Unavailable(error) = error else { return false };
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // MySQL calls a deadlock a serialization failure; PostgreSQL knows both.
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
 /// The primary result code of a SQLite error, which is the low byte of the extended one.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let error = error.as_database_error()?.try_downcast_ref::<SqliteError>()?;

@@ -20,13 +20,13 @@ pub struct Principal {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Principals(HashMap<(UserType, u32), Principal>);
 
-// The number is Magento's for the kind of user.
+// The number is Magento's for the kind of user. A signed and an unsigned column would not be of one type in MySQL.
 const PRINCIPALS: &str = r#"
     SELECT 2 AS "principal.user_type", user_id AS "principal.id", COALESCE(username, '') AS "principal.name",
-        is_active AS "principal.is_active"
+        CASE WHEN is_active = 1 THEN 1 ELSE 0 END AS "principal.is_active"
     FROM {admin_user}
     UNION ALL
-    SELECT 1, integration_id, name, status FROM {integration}"#;
+    SELECT 1, integration_id, name, CASE WHEN status = 1 THEN 1 ELSE 0 END FROM {integration}"#;
 
 impl Principals {
     /// The account of this kind and id.

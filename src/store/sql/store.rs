@@ -11,7 +11,7 @@ use super::{
     failure::naming_file,
     migrate::{self, MigrationReport},
     mysql, postgres, sqlite,
-    statement::query,
+    statement::{Done, Query, query},
 };
 use crate::store::{SchemaError, StoreError};
 
@@ -117,6 +117,18 @@ impl SqlStore {
 
     pub(super) async fn begin(&self, purpose: Purpose) -> Result<Transaction, StoreError> {
         Ok(self.pool.begin(purpose).await?)
+    }
+
+    /// Runs a write that triggers put into the feed of changes. In a MySQL of our own a row of the feed is locked after the row
+    /// that is written, and before the next one: two writers could each wait for the other, so they come one after the other.
+    pub(super) async fn execute_alone(&self, write: Query<'_>) -> Result<Done, StoreError> {
+        if self.is_magentos() || self.pool.dialect() != Dialect::MySql {
+            return Ok(write.execute(&self.pool).await?);
+        }
+        let mut transaction = self.begin(Purpose::Changing).await?;
+        let done = write.execute(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(done)
     }
 
     /// Refuses what needs a table of ours, where there is none.

@@ -163,7 +163,7 @@ impl SqlStore {
             Dialect::MySql => statements.mysql,
             Dialect::Postgres => statements.postgres,
         };
-        let done = stale.bound(query(delete).bind(stale.time()?).bind(most)).execute(&self.pool).await?;
+        let done = self.execute_alone(stale.bound(query(delete).bind(stale.time()?).bind(most))).await?;
         Ok(Swept { deleted: done.rows_affected(), may_be_more: done.rows_affected() >= u64::from(most) })
     }
 

@@ -70,7 +70,7 @@ impl MariaDb {
             .map(|option| (*option).to_owned()),
         );
         let kept = Kept::start("KILL", folder, &server);
-        let started = Self { kept: kept, port, socket, databases: AtomicUsize::new(0) };
+        let started = Self { kept, port, socket, databases: AtomicUsize::new(0) };
         block_on(async || started.prepare().await);
         started
     }

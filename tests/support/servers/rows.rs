@@ -73,12 +73,16 @@ pub(crate) async fn load_postgres(connection: &mut PgConnection, file: &str) {
             done.unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         // Ids that are given go on behind those that were written.
-        let next = format!(
-            "SELECT setval(pg_get_serial_sequence('{table}', '{key}'), (SELECT max({key}) FROM {table}))
-            WHERE pg_get_serial_sequence('{table}', '{key}') IS NOT NULL",
-            key = key[0]
-        );
-        sqlx::raw_sql(AssertSqlSafe(next)).execute(&mut *connection).await.unwrap();
+        let sequence: Option<String> = sqlx::query_scalar("SELECT pg_get_serial_sequence($1, $2)")
+            .bind(&table)
+            .bind(&key[0])
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        if let Some(sequence) = sequence {
+            let next = format!("SELECT setval('{sequence}', (SELECT max({}) FROM {table}))", key[0]);
+            sqlx::raw_sql(AssertSqlSafe(next)).execute(&mut *connection).await.unwrap();
+        }
     }
     sqlx::raw_sql("RESET session_replication_role").execute(&mut *connection).await.unwrap();
 }

@@ -9,7 +9,7 @@ use crate::{
         StoreError,
         sql::{
             SqlStore,
-            connection::{On, Purpose},
+            connection::{Purpose, Transaction},
             statement::query,
         },
     },
@@ -160,7 +160,10 @@ impl SqlStore {
         id: u32,
         before: UnixTime,
     ) -> Result<(), StoreError> {
-        revoke(&self.pool, user_type, id, before).await
+        let mut transaction = self.begin(Purpose::Changing).await?;
+        revoke(&mut transaction, user_type, id, before).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Kills every token of a user as [`SqlStore::revoke_user`] does, and deletes the opaque ones, as a Magento without
@@ -180,7 +183,7 @@ impl SqlStore {
             UserType::Customer => Some("DELETE FROM {oauth_token} WHERE customer_id = ?1"),
             UserType::Integration | UserType::Guest => None,
         };
-        let mut transaction = self.begin(Purpose::Writing).await?;
+        let mut transaction = self.begin(Purpose::Changing).await?;
         revoke(&mut transaction, user_type, id, before).await?;
         if let Some(delete) = delete {
             query(delete).bind(id).execute(&mut transaction).await?;
@@ -191,7 +194,7 @@ impl SqlStore {
 }
 
 pub(super) async fn revoke(
-    on: impl Into<On<'_>>,
+    transaction: &mut Transaction,
     user_type: UserType,
     id: u32,
     before: UnixTime,
@@ -211,7 +214,7 @@ pub(super) async fn revoke(
     .bind(id)
     .bind(before.seconds())
     .bind(before.plus(MOST_AHEAD).seconds())
-    .execute(on)
+    .execute(transaction)
     .await?;
     Ok(())
 }

@@ -115,7 +115,7 @@ impl SqlStore {
             .bind(id)
             .bind(status as i64)
             .bind(now);
-        Ok(update.execute(&self.pool).await?.rows_affected() > 0)
+        Ok(self.execute_alone(update).await?.rows_affected() > 0)
     }
 
     /// Writes a token of type `access` and returns its `entity_id`.
@@ -158,7 +158,7 @@ impl SqlStore {
     pub async fn set_token_revoked(&self, token: &str, is_revoked: bool) -> Result<bool, StoreError> {
         let update =
             query("UPDATE {oauth_token} SET revoked = ?2 WHERE same(token, ?1)").bind(token).bind(is_revoked);
-        Ok(update.execute(&self.pool).await?.rows_affected() > 0)
+        Ok(self.execute_alone(update).await?.rows_affected() > 0)
     }
 
     /// Deletes a token; `false` where there is no such token.
@@ -168,6 +168,6 @@ impl SqlStore {
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn delete_token(&self, token: &str) -> Result<bool, StoreError> {
         let delete = query("DELETE FROM {oauth_token} WHERE same(token, ?1)").bind(token);
-        Ok(delete.execute(&self.pool).await?.rows_affected() > 0)
+        Ok(self.execute_alone(delete).await?.rows_affected() > 0)
     }
 }

@@ -15,11 +15,15 @@ use crate::{
             SqlStore,
             columns::Columns,
             connection::{Purpose, Transaction},
+            failure::is_deadlock,
             logins,
             statement::query,
         },
     },
 };
+
+/// How often a count is begun anew that a server ended because two of them waited for each other.
+const COUNT_ATTEMPTS: u32 = 5;
 
 // The column is a small number in Magento; more failures than that are as many.
 const COUNT_FAILURE: &str = "
@@ -46,6 +50,20 @@ impl SqlStore {
     ///
     /// [`StoreError::Unavailable`] on an outage.
     pub async fn count_failure(
+        &self,
+        failed: &FailedLogin<'_>,
+        now: UnixTime,
+    ) -> Result<FailureCounted, StoreError> {
+        for _ in 1..COUNT_ATTEMPTS {
+            match self.try_count_failure(failed, now).await {
+                Err(error) if is_deadlock(&error) => {}
+                counted => return counted,
+            }
+        }
+        self.try_count_failure(failed, now).await
+    }
+
+    async fn try_count_failure(
         &self,
         failed: &FailedLogin<'_>,
         now: UnixTime,
@@ -133,7 +151,7 @@ impl SqlStore {
             UserType::Integration | UserType::Guest => return Ok(false),
         };
         let modified = stamp(now, "admin_user.modified")?;
-        let mut transaction = self.begin(Purpose::Writing).await?;
+        let mut transaction = self.begin(Purpose::Changing).await?;
         let update = query(statement).bind(id).bind(is_active).bind(modified);
         let is_found = update.execute(&mut transaction).await?.rows_affected() > 0;
         if is_found && !is_active {
