@@ -24,7 +24,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigErrors, environment};
+use crate::{
+    config::{Config, ConfigErrors, environment},
+    server::BuildError,
+};
 
 /// Wrong usage, as clap has it.
 const EX_USAGE: u8 = 2;

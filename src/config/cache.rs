@@ -30,8 +30,16 @@ pub struct Cache {
 
 impl Cache {
     pub(super) fn parse(raw: RawCache, report: &mut Report) -> Self {
-        let RawCache { entries, ttl, negative_entries, negative_ttl, max_stale, poll, poll_batch, poll_queries } =
-            raw;
+        let RawCache {
+            entries,
+            ttl,
+            negative_entries,
+            negative_ttl,
+            max_stale,
+            poll,
+            poll_batch,
+            poll_queries,
+        } = raw;
         let seconds = Duration::from_secs;
         let shortest = Duration::from_millis(100);
         Self {

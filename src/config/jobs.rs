@@ -66,7 +66,8 @@ impl Jobs {
         let revocations = interval("jobs.revocations", revocations, hours(24));
         let rotations = interval("jobs.rotations", rotations, hours(1));
         if is_magentos && revocations.is_some() {
-            report.error("jobs.revocations", "Magento deletes no revocations from its own database; write 0s");
+            report
+                .error("jobs.revocations", "Magento deletes no revocations from its own database; write 0s");
         }
         let cleanup_period = report.take_within(
             "jobs.cleanup_period",

@@ -171,6 +171,10 @@ impl BuildError {
     /// Whether nothing is wrong but that the store does not answer: the same configuration may do later.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
-        if let Self::Open { source, .. } | Self::Store(source) = self { source.is_unavailable() } else { false }
+        if let Self::Open { source, .. } | Self::Store(source) = self {
+            source.is_unavailable()
+        } else {
+            false
+        }
     }
 }

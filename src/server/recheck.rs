@@ -112,7 +112,8 @@ impl RecheckWatch {
     /// Small tables first: they say who may do what of all callers at once.
     async fn look(&mut self, recheck: &mut Recheck) -> Result<(), StoreError> {
         let late = |_| StoreError::Unavailable(sqlx::Error::PoolTimedOut);
-        let tables = tokio::time::timeout(STATEMENT_TIMEOUT, self.store.tables_mark()).await.map_err(late)??;
+        let tables =
+            tokio::time::timeout(STATEMENT_TIMEOUT, self.store.tables_mark()).await.map_err(late)??;
         if tables != self.tables {
             self.tables = tables;
             self.tables_changed.notify_one();

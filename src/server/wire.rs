@@ -148,7 +148,11 @@ pub(super) async fn check_key(store: &SqlStore, encryptor: &Encryptor) -> Result
     }
     if opened < secrets.len() {
         let unreadable = secrets.len() - opened;
-        tracing::warn!(unreadable, of = secrets.len(), "consumer secrets do not decrypt; their integrations are refused");
+        tracing::warn!(
+            unreadable,
+            of = secrets.len(),
+            "consumer secrets do not decrypt; their integrations are refused"
+        );
     }
     Ok(())
 }

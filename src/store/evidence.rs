@@ -98,21 +98,14 @@ impl Prints {
     }
 
     /// The evidence of a customer's session's fact.
-    pub(super) fn of_session_customer(
-        &self,
-        visitor_id: Option<u64>,
-        row: &SessionCustomerRow,
-    ) -> Evidence {
+    pub(super) fn of_session_customer(&self, visitor_id: Option<u64>, row: &SessionCustomerRow) -> Evidence {
         let customer = Piece {
             source: Source::SessionCustomer,
             id: row.user.id.into(),
             print: self.session_customer(row),
         };
-        let visitor = visitor_id.map(|id| Piece {
-            source: Source::Visitor,
-            id,
-            print: self.visitor(row.began_at),
-        });
+        let visitor =
+            visitor_id.map(|id| Piece { source: Source::Visitor, id, print: self.visitor(row.began_at) });
         Evidence([Some(customer), visitor])
     }
 
@@ -218,7 +211,8 @@ mod tests {
         let print = |row: &TokenRow| prints.token(b"t", row);
         assert_eq!(print(&row()), print(&row()));
         let user = UserRow { id: 1, is_active: true, website_id: None, revoke_before: None };
-        let integration = |name: &str, is_active| Some(IntegrationRow { id: 2, name: name.to_owned(), is_active });
+        let integration =
+            |name: &str, is_active| Some(IntegrationRow { id: 2, name: name.to_owned(), is_active });
         for changed in [
             TokenRow { id: 2, ..row() },
             TokenRow { token_type: TokenType::Request, ..row() },

@@ -113,6 +113,11 @@ impl Setup {
 
     /// The configuration file's text.
     pub(crate) fn toml(&self) -> String {
+        self.toml_with(self.magento.as_ref())
+    }
+
+    /// The same, for the store of a gate that is there.
+    pub(crate) fn toml_with(&self, magento: Option<&MagentoDatabase>) -> String {
         let root = env!("CARGO_MANIFEST_DIR");
         let mut sections: Vec<(&str, String)> = vec![
             ("listen", "proxy = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nworkers = 2\n".to_owned()),
@@ -130,7 +135,7 @@ impl Setup {
         if !self.sections.iter().any(|(name, lines)| *name == "log" && lines.contains("access")) {
             sections.last_mut().unwrap().1.push_str("access = \"off\"\n");
         }
-        if let Some(magento) = &self.magento {
+        if let Some(magento) = magento {
             // What is the default elsewhere.
             sections[1].1.push_str("credentials = \"strip\"\n");
             sections[2].1 = format!("url = \"{}\"\n", magento.url());
@@ -267,7 +272,7 @@ impl Gate {
 
     /// Takes up the configuration of another set-up.
     pub(crate) fn reload(&self, setup: &Setup) -> Result<(), ReloadError> {
-        let loaded = Config::from_toml(&setup.toml(), &self.folder);
+        let loaded = Config::from_toml(&setup.toml_with(self.magento.as_ref()), &self.folder);
         self.runtime.block_on(self.reloader.take_up(loaded))
     }
 

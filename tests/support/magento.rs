@@ -12,6 +12,9 @@ use super::servers::{mariadb::MariaDb, rows};
 /// Where the folder of a gate keeps the name of its database.
 const NAME: &str = "magento-database";
 
+const GRANTS: &str = include_str!("../../deploy/mysql/grants.sql");
+const PASSWORD: &str = "secret";
+
 thread_local! {
     static IS_DEFAULT: Cell<bool> = const { Cell::new(false) };
 }
@@ -28,6 +31,35 @@ pub(crate) fn with_stores_in_mariadb<T>(test: impl FnOnce() -> T) -> T {
     let result = test();
     IS_DEFAULT.set(false);
     result
+}
+
+/// Notes from now on what gates send to their databases.
+pub(crate) fn note_statements() {
+    block_on(async {
+        let mut root = MariaDb::shared().connect(None).await;
+        let note = "SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = 1";
+        sqlx::raw_sql(note).execute(&mut root).await.unwrap();
+        root.close().await.unwrap();
+    });
+}
+
+/// Every statement that gates had prepared.
+pub(crate) fn noted_statements() -> Vec<String> {
+    block_on(async {
+        let mut root = MariaDb::shared().connect(None).await;
+        let noted = "SELECT DISTINCT CAST(argument AS CHAR) FROM mysql.general_log
+            WHERE command_type = 'Prepare' AND user_host LIKE 'test\\_%'";
+        let noted: Vec<String> = sqlx::query_scalar(noted).fetch_all(&mut root).await.unwrap();
+        root.close().await.unwrap();
+        noted.iter().map(|statement| without_ids(statement)).collect()
+    })
+}
+
+/// A statement that reads rows again has their ids in its text.
+fn without_ids(statement: &str) -> String {
+    let Some((before, ids)) = statement.rsplit_once(" IN (") else { return statement.to_owned() };
+    let is_ids = ids.strip_suffix(')').is_some_and(|ids| ids.split(',').all(|id| id.parse::<u64>().is_ok()));
+    if is_ids { format!("{before} IN (#ids)") } else { statement.to_owned() }
 }
 
 pub(crate) fn is_default() -> bool {
@@ -53,6 +85,7 @@ impl MagentoDatabase {
             connection.close().await.unwrap();
             Self { name }
         });
+        database.create_user(&database.name, |_| true);
         std::fs::write(folder.join(NAME), &database.name).unwrap();
         database
     }
@@ -61,14 +94,25 @@ impl MagentoDatabase {
         &self.name
     }
 
-    /// Opened by the user who may do everything.
+    /// Opened by a user of its own, with the rights of `deploy/mysql/grants.sql`.
     pub(crate) fn url(&self) -> String {
-        MariaDb::shared().url(&self.name)
+        self.url_of(&self.name)
     }
 
-    /// Opened by somebody else.
-    pub(crate) fn url_of(&self, user: &str, password: &str) -> String {
-        format!("mysql://{user}:{password}@127.0.0.1:{}/{}", MariaDb::shared().port(), self.name)
+    /// Opened by a user that [`MagentoDatabase::create_user`] made.
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        format!("mysql://{user}:{PASSWORD}@127.0.0.1:{}/{}", MariaDb::shared().port(), self.name)
+    }
+
+    /// Makes a user with these of the rights of `deploy/mysql/grants.sql`, by the number of the line.
+    pub(crate) fn create_user(&self, user: &str, is_granted: impl Fn(usize) -> bool) {
+        let user = format!("'{user}'@'%'");
+        let grants = GRANTS.lines().filter(|line| line.starts_with("GRANT ")).enumerate();
+        let granted = grants.filter(|(number, _)| is_granted(*number)).map(|(_, line)| {
+            line.replace("`magento`", &format!("`{}`", self.name)).replace("'portcullis'@'%'", &user)
+        });
+        let script: Vec<String> = granted.collect();
+        self.sql(&format!("CREATE USER {user} IDENTIFIED BY '{PASSWORD}'; {}", script.join("\n")));
     }
 
     /// Runs statements.
@@ -110,7 +154,11 @@ fn text(row: &sqlx::mysql::MySqlRow, column: usize) -> String {
 }
 
 fn translated(sql: &str) -> String {
-    let sql = sql.replace("INSERT OR REPLACE", "REPLACE").replace(" key,", " `key`,").replace(".key,", ".`key`,");
+    let sql = sql
+        .replace("unixepoch('", "UNIX_TIMESTAMP('")
+        .replace("INSERT OR REPLACE", "REPLACE")
+        .replace(" key,", " `key`,")
+        .replace(".key,", ".`key`,");
     let mut pieces = sql.split("datetime(");
     let mut whole = pieces.next().unwrap().to_owned();
     for piece in pieces {

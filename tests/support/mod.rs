@@ -11,5 +11,6 @@ pub(crate) mod redis;
 pub(crate) mod servers;
 pub(crate) mod sessions;
 pub(crate) mod signing;
+pub(crate) mod statements;
 pub(crate) mod upstream;
 pub(crate) mod wire;

@@ -76,7 +76,8 @@ const TABLES: &str = r#"
         quote(permission)))), 0) AS signed) FROM {authorization_rule}
     UNION ALL
     SELECT count(*), cast(coalesce(sum(crc32(concat_ws(',', config_id, scope, scope_id, path, quote(value)))), 0) AS signed)
-    FROM {core_config_data} WHERE path LIKE 'oauth/%' OR path LIKE 'webapi/%'"#;
+    FROM {core_config_data}
+    WHERE path LIKE 'oauth/%' OR path LIKE 'webapi/%' OR path LIKE 'customer/%' OR path LIKE 'admin/security/%'"#;
 
 /// What the tables of roles, rules and settings add up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,9 +169,7 @@ fn print(prints: &Prints, source: Source, row: &Columns<'_>) -> Result<Print, St
         }
         Source::Admin | Source::SessionAdmin => mapper::admin(row)?.map(|row| prints.user(&row)),
         Source::Customer => mapper::customer(row)?.map(|row| prints.user(&row)),
-        Source::SessionCustomer => {
-            mapper::session_customer(row)?.map(|row| prints.session_customer(&row))
-        }
+        Source::SessionCustomer => mapper::session_customer(row)?.map(|row| prints.session_customer(&row)),
         Source::Visitor => Some(prints.visitor(row.time("customer_visitor.created_at")?)),
         Source::Login => {
             let admin = row.optional_number("admin_user_session.user_id")?;

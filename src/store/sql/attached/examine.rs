@@ -31,7 +31,8 @@ const CREDENTIALS: [(&str, &str); 2] = [("oauth_token", "token"), ("oauth_consum
 /// Character sets whose bytes of a credential are those that clients send.
 const CHARSETS: [&str; 6] = ["ascii", "latin1", "utf8", "utf8mb3", "utf8mb4", "binary"];
 
-const TABLES: &str = r#"SELECT table_name AS "t.name" FROM information_schema.tables WHERE table_schema = DATABASE()"#;
+const TABLES: &str =
+    r#"SELECT table_name AS "t.name" FROM information_schema.tables WHERE table_schema = DATABASE()"#;
 
 const COLUMN: &str = r#"SELECT character_set_name AS "c.charset" FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = ?1 AND column_name = ?2"#;
@@ -124,12 +125,7 @@ impl SqlStore {
     }
 
     /// The server's number for why it would not do it.
-    async fn refusal(
-        &self,
-        right: Right,
-        table: &str,
-        columns: &[&str],
-    ) -> Result<Option<u16>, StoreError> {
+    async fn refusal(&self, right: Right, table: &str, columns: &[&str]) -> Result<Option<u16>, StoreError> {
         let text = self.pool.texts.render(&probe(right, table, columns)).sql.to_string();
         let mut opened = On::from(&self.pool).open().await?;
         let Link::MySql(link) = opened.begin_statement() else { return Ok(None) };
@@ -221,7 +217,10 @@ mod tests {
     #[test]
     fn probes_do_nothing() {
         assert_eq!(probe(Right::Select, "t", &["a", "b"]), r#"SELECT "a", "b" FROM {t} WHERE 1 = 0"#);
-        assert_eq!(probe(Right::Insert, "t", &["a", "b"]), r#"EXPLAIN INSERT INTO {t} ("a", "b") VALUES (NULL, NULL)"#);
+        assert_eq!(
+            probe(Right::Insert, "t", &["a", "b"]),
+            r#"EXPLAIN INSERT INTO {t} ("a", "b") VALUES (NULL, NULL)"#
+        );
         assert_eq!(probe(Right::Update, "t", &["a"]), r#"EXPLAIN UPDATE {t} SET "a" = NULL WHERE 1 = 0"#);
         assert_eq!(probe(Right::Delete, "t", &[]), "EXPLAIN DELETE FROM {t} WHERE 1 = 0");
     }

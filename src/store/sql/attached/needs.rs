@@ -92,11 +92,21 @@ impl Right {
     }
 }
 
-const fn whole(feature: Feature, table: &'static str, right: Right, columns: &'static [&'static str]) -> Need {
+const fn whole(
+    feature: Feature,
+    table: &'static str,
+    right: Right,
+    columns: &'static [&'static str],
+) -> Need {
     Need { feature, table, right, columns, is_by_column: false }
 }
 
-const fn by_column(feature: Feature, table: &'static str, right: Right, columns: &'static [&'static str]) -> Need {
+const fn by_column(
+    feature: Feature,
+    table: &'static str,
+    right: Right,
+    columns: &'static [&'static str],
+) -> Need {
     Need { feature, table, right, columns, is_by_column: true }
 }
 
@@ -107,21 +117,49 @@ pub const NEEDS: &[Need] = &[
         "oauth_token",
         Right::Select,
         &[
-            "entity_id", "consumer_id", "admin_id", "customer_id", "type", "token", "secret", "verifier",
-            "callback_url", "revoked", "user_type", "created_at",
+            "entity_id",
+            "consumer_id",
+            "admin_id",
+            "customer_id",
+            "type",
+            "token",
+            "secret",
+            "verifier",
+            "callback_url",
+            "revoked",
+            "user_type",
+            "created_at",
         ],
     ),
     whole(
         Feature::Lookups,
         "oauth_consumer",
         Right::Select,
-        &["entity_id", "name", "key", "secret", "callback_url", "rejected_callback_url", "created_at", "updated_at"],
+        &[
+            "entity_id",
+            "name",
+            "key",
+            "secret",
+            "callback_url",
+            "rejected_callback_url",
+            "created_at",
+            "updated_at",
+        ],
     ),
     whole(
         Feature::Lookups,
         "integration",
         Right::Select,
-        &["integration_id", "name", "email", "endpoint", "status", "consumer_id", "setup_type", "identity_link_url"],
+        &[
+            "integration_id",
+            "name",
+            "email",
+            "endpoint",
+            "status",
+            "consumer_id",
+            "setup_type",
+            "identity_link_url",
+        ],
     ),
     by_column(Feature::Lookups, "admin_user", Right::Select, &["user_id", "username", "is_active"]),
     by_column(
@@ -191,7 +229,17 @@ pub const NEEDS: &[Need] = &[
         Feature::Issuing,
         "oauth_token",
         Right::Insert,
-        &["admin_id", "customer_id", "consumer_id", "type", "token", "secret", "callback_url", "user_type", "created_at"],
+        &[
+            "admin_id",
+            "customer_id",
+            "consumer_id",
+            "type",
+            "token",
+            "secret",
+            "callback_url",
+            "user_type",
+            "created_at",
+        ],
     ),
     whole(Feature::Issuing, "oauth_token", Right::Update, &["revoked"]),
     whole(Feature::Issuing, "oauth_token", Right::Delete, &[]),
@@ -222,13 +270,32 @@ pub const NEEDS: &[Need] = &[
         Feature::Integrations,
         "integration",
         Right::Insert,
-        &["name", "email", "endpoint", "identity_link_url", "setup_type", "status", "consumer_id", "created_at", "updated_at"],
+        &[
+            "name",
+            "email",
+            "endpoint",
+            "identity_link_url",
+            "setup_type",
+            "status",
+            "consumer_id",
+            "created_at",
+            "updated_at",
+        ],
     ),
     whole(
         Feature::Integrations,
         "integration",
         Right::Update,
-        &["name", "email", "endpoint", "identity_link_url", "setup_type", "status", "consumer_id", "updated_at"],
+        &[
+            "name",
+            "email",
+            "endpoint",
+            "identity_link_url",
+            "setup_type",
+            "status",
+            "consumer_id",
+            "updated_at",
+        ],
     ),
     whole(Feature::Integrations, "integration", Right::Delete, &[]),
     whole(
@@ -245,12 +312,7 @@ pub const NEEDS: &[Need] = &[
         &["role_id", "resource_id", "permission"],
     ),
     whole(Feature::Integrations, "authorization_rule", Right::Delete, &[]),
-    whole(
-        Feature::Jobs,
-        "oauth_token_request_log",
-        Right::Select,
-        &["lock_expires_at"],
-    ),
+    whole(Feature::Jobs, "oauth_token_request_log", Right::Select, &["lock_expires_at"]),
     whole(Feature::Jobs, "oauth_token_request_log", Right::Delete, &[]),
     whole(Feature::Jobs, "oauth_token", Right::Delete, &[]),
     whole(Feature::Jobs, "oauth_nonce", Right::Select, &["timestamp"]),
@@ -258,3 +320,23 @@ pub const NEEDS: &[Need] = &[
     by_column(Feature::Accounts, "admin_user", Right::Update, &["is_active", "modified"]),
     by_column(Feature::Accounts, "customer_entity", Right::Update, &["is_active", "updated_at"]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_grants_what_is_needed_and_nothing_else() {
+        let script = include_str!("../../../../deploy/mysql/grants.sql");
+        let granted: Vec<&str> = script.lines().filter(|line| line.starts_with("GRANT ")).collect();
+        let needed: Vec<String> = NEEDS.iter().map(grant).collect();
+        assert_eq!(granted, needed);
+    }
+
+    fn grant(need: &Need) -> String {
+        let quoted: Vec<String> = need.columns.iter().map(|column| format!("`{column}`")).collect();
+        let columns = if need.is_by_column { format!(" ({})", quoted.join(", ")) } else { String::new() };
+        let (right, table) = (need.right.word(), need.table);
+        format!("GRANT {right}{columns} ON `magento`.`{table}` TO 'portcullis'@'%';")
+    }
+}

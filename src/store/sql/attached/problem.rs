@@ -33,7 +33,9 @@ pub enum Problem {
         prefix: String,
     },
     /// A table is not there, or nothing about it is granted: the server does not tell these apart.
-    #[error("{table} is not there, or nothing of it is granted; run deploy/mysql/grants.sql, or set store.table_prefix")]
+    #[error(
+        "{table} is not there, or nothing of it is granted; run deploy/mysql/grants.sql, or set store.table_prefix"
+    )]
     NoTable {
         /// The table.
         table: String,
@@ -63,7 +65,9 @@ pub enum Problem {
         feature: Feature,
     },
     /// Bytes of the column cannot be compared with those of a credential.
-    #[error("{table}.{column} is in {charset}, in which no credential can be compared byte for byte; use utf8mb3, utf8mb4, latin1 or ascii")]
+    #[error(
+        "{table}.{column} is in {charset}, in which no credential can be compared byte for byte; use utf8mb3, utf8mb4, latin1 or ascii"
+    )]
     Charset {
         /// The table.
         table: String,
