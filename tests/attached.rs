@@ -201,7 +201,9 @@ fn what_magento_ends_is_refused_within_the_promise() {
         until(&gate, caller, 200, what);
         let promise = Duration::from_secs_f64(figure(&gate, "portcullis_cache_promise_seconds"));
         gate.sql(change);
-        let took = until(&gate, caller, 401, what);
+        // Magento's own answer to a session that is over.
+        let refused = if *what == "session cut off" { 400 } else { 401 };
+        let took = until(&gate, caller, refused, what);
         println!("{what:<32} {took:>10.0?} of {promise:.0?}");
         assert!(took < promise + SLACK, "{what}: {took:?}");
     }
@@ -327,7 +329,7 @@ async fn old_character_sets_and_dates_are_read() {
     let row = store.token(FULL.as_bytes()).await.unwrap().unwrap();
     assert_eq!(row.created_at, None);
     let upper = FULL.to_uppercase();
-    let (blank, accented) = (format!("{FULL} "), FULL.replacen('e', "é", 1));
+    let (blank, accented) = (format!("{FULL} "), FULL.replacen('a', "á", 1));
     for other in [upper.as_str(), blank.as_str(), accented.as_str()] {
         let found: Result<_, StoreError> = store.token(other.as_bytes()).await;
         assert!(found.unwrap().is_none(), "{other:?} is no token");
