@@ -110,7 +110,7 @@ impl Home {
                 rows::load_mysql(&mut connection, prefix, file).await;
                 connection.detach();
             }
-            Database::Postgres(pool) => rows::load_postgres(&mut *pool.acquire().await.unwrap(), file).await,
+            Database::Postgres(pool) => rows::load_postgres(&mut pool.acquire().await.unwrap(), file).await,
         }
     }
 

@@ -154,7 +154,7 @@ async fn mariadb_says_what_is_wrong() {
     who_does_not_get_in_hears_why(&home.url, server.port(), standalone).await;
     another_schema_is_refused(Home::mariadb, standalone).await;
     let url = server.url(&server.new_database().await);
-    those_that_migrate_at_once_do_not_collide(&url, standalone).await;
+    Box::pin(those_that_migrate_at_once_do_not_collide(&url, standalone)).await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn postgres_says_what_is_wrong() {
     who_does_not_get_in_hears_why(&home.url, server.port(), |url| Address::from(url)).await;
     another_schema_is_refused(Home::postgres, |url| Address::from(url)).await;
     let url = server.url(&server.new_database().await);
-    those_that_migrate_at_once_do_not_collide(&url, |url| Address::from(url)).await;
+    Box::pin(those_that_migrate_at_once_do_not_collide(&url, |url| Address::from(url))).await;
 }
 
 #[tokio::test]
@@ -214,6 +214,57 @@ async fn postgres_serves_many_and_takes_them_back() {
         sqlx::query(cut).bind(&name).execute(&mut other).await.unwrap();
     })
     .await;
+}
+
+/// Whoever waited for a change that did not end would have waited for ever.
+async fn who_waits_for_a_change_is_told(home: &Home) {
+    let _held = home.store.change().await.unwrap();
+    let error = home.store.change().await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs mariadbd; run tests/all"]
+async fn a_change_waits_for_its_turn_in_mariadb_and_not_for_ever() {
+    who_waits_for_a_change_is_told(&Home::magentos().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs postgres; run tests/all"]
+async fn a_change_waits_for_its_turn_in_postgres_and_not_for_ever() {
+    who_waits_for_a_change_is_told(&Home::postgres().await).await;
+}
+
+/// A certificate for 127.0.0.1 and its key, as files beside each other.
+fn certificate(folder: &std::path::Path) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (certificate.to_str().unwrap().to_owned(), key.to_str().unwrap().to_owned())
+}
+
+/// TLS as the URL says: not asked for, insisted on, proven; and insisted on where there is none.
+#[tokio::test]
+#[ignore = "needs mariadbd; run tests/all"]
+async fn mariadb_is_spoken_to_in_tls_as_the_url_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path());
+    let server = MariaDb::start(&[&format!("--ssl-cert={certificate}"), &format!("--ssl-key={key}")]);
+    let url = server.url(&server.new_database().await);
+    SqlStore::migrate(standalone(&url)).await.unwrap();
+    let verified = format!("?ssl-mode=VERIFY_IDENTITY&ssl-ca={certificate}");
+    for options in ["", "?ssl-mode=REQUIRED", verified.as_str(), "?ssl-mode=DISABLED"] {
+        SqlStore::open(standalone(&format!("{url}{options}"))).await.unwrap().ping().await.unwrap();
+    }
+    // By no authority that the machine knows.
+    let unknown = SqlStore::open(standalone(&format!("{url}?ssl-mode=VERIFY_CA"))).await.unwrap_err();
+    assert!(causes(&unknown).contains("certificate") && !unknown.is_unavailable(), "{}", causes(&unknown));
+    let plain = MariaDb::shared();
+    let url = format!("{}?ssl-mode=REQUIRED", plain.url(&plain.new_database().await));
+    let refused = SqlStore::migrate(standalone(&url)).await.unwrap_err();
+    assert!(causes(&refused).contains("TLS"), "{}", causes(&refused));
+    tells_nothing(&refused);
 }
 
 /// A replica that nothing is replicated to: what is written is not read, and what is read was not written.

@@ -55,6 +55,12 @@ fn meaning(error: &sqlx::Error) -> Meaning {
             return of_postgres(failure.code());
         }
     }
+    // A certificate that is not the server's is nothing that passes by itself.
+    if let sqlx::Error::Io(failure) = error
+        && failure.kind() == std::io::ErrorKind::InvalidData
+    {
+        return Meaning::Broken;
+    }
     let is_outage = matches!(
         error,
         sqlx::Error::Io(_)
@@ -142,4 +148,35 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let error = error.as_database_error()?.try_downcast_ref::<SqliteError>()?;
     let extended: i32 = sqlx::error::DatabaseError::code(error)?.parse().ok()?;
     Some(extended & 0xff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_codes_mean_what_its_manual_says() {
+        for code in ["08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "25006"] {
+            assert!(matches!(of_postgres(code), Meaning::Outage), "{code}");
+        }
+        for (code, is_conflict) in
+            [("23505", true), ("23503", true), ("42601", false), ("22001", false), ("", false)]
+        {
+            assert_eq!(matches!(of_postgres(code), Meaning::Conflict), is_conflict, "{code}");
+            assert_eq!(matches!(of_postgres(code), Meaning::Broken), !is_conflict, "{code}");
+        }
+        for code in [1040, 1053, 1205, 1213, 1290, 1317, 1969, 3024, 4031] {
+            assert!(matches!(of_mysql(code), Meaning::Outage), "{code}");
+        }
+        for (code, is_conflict) in [(1062, true), (1452, true), (1064, false), (1406, false), (0, false)] {
+            assert_eq!(matches!(of_mysql(code), Meaning::Conflict), is_conflict, "{code}");
+            assert_eq!(matches!(of_mysql(code), Meaning::Broken), !is_conflict, "{code}");
+        }
+        for denied in [1044, 1045, 1142] {
+            assert!(matches!(of_mysql(denied), Meaning::Denied), "{denied}");
+        }
+        assert!(matches!(of_postgres("28P01"), Meaning::Denied));
+        assert!(matches!(of_mysql(1146), Meaning::Lacking));
+        assert!(matches!(of_postgres("42P01"), Meaning::Lacking));
+    }
 }

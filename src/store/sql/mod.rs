@@ -1,7 +1,7 @@
 //! Magento's tables in a SQL database, name for name and column for column.
 //!
 //! [`SqlStore`] opens a SQLite, MySQL, MariaDB or PostgreSQL database that [`SqlStore::migrate`] has created, or the MySQL
-//! database of a Magento, and answers each lookup with one prepared statement. A statement is written once; [`dialect`] puts
+//! database of a Magento, and answers each lookup with one prepared statement. A statement is written once; `dialect` puts
 //! it into a database's own words. Columns are selected under the name `table.column`, so that whatever a row gets wrong is
 //! reported in the words of the schema. Every comparison of tokens and keys is byte-exact (deviation D3).
 //!

@@ -55,7 +55,13 @@ impl SqlStore {
         };
         let pool = pooled(drivers, &address);
         let readers = match &address.read_url {
-            Some(url) => pooled(connect(&address, url.expose()).await?, &address),
+            Some(url) => {
+                let drivers = connect(&address, url.expose()).await?;
+                if address.flavor() == Flavor::Own {
+                    migrate::verify(&drivers).await?;
+                }
+                pooled(drivers, &address)
+            }
             None => pool.clone(),
         };
         Ok(Self { pool, readers })

@@ -4,6 +4,8 @@
 //! [`examine`] asks the server whether all of it is there and allowed, and writes nothing.
 
 mod examine;
+#[cfg(test)]
+mod listed;
 mod needs;
 mod problem;
 
