@@ -127,23 +127,10 @@ fn until(gate: &Gate, caller: &Caller, status: u16, what: &str) -> Duration {
     began.elapsed()
 }
 
-#[test]
-#[ignore = "needs mariadbd; run tests/all"]
-fn what_magento_ends_is_refused_within_the_promise() {
-    let upstream = Upstream::start();
-    let gate = setup(&upstream).start();
-    gate.sql(&format!(
-        "INSERT INTO oauth_token (admin_id, type, token, secret, callback_url, user_type, created_at)
-        VALUES (7, 'access', '{ADMIN}', '', '', 2, '2026-11-21 08:00:00');
-        INSERT INTO customer_visitor (visitor_id, customer_id, created_at) VALUES (44, 1, '2026-11-21 07:59:00');
-        DELETE FROM jwt_auth_revoked; UPDATE customer_entity SET is_active = 1, session_cutoff = NULL;
-        UPDATE admin_user SET is_active = 1"
-    ));
-    for id in ["revoked", "inactive"] {
-        sessions::write_customer(&gate.folder.join("sessions"), &format!("session{id}"), 1, 44);
-    }
+/// What Magento does, and whom it ends.
+fn changes() -> Vec<(&'static str, Caller, String)> {
     let customer = |id| Caller::Bearer(jwt(UserType::Customer, id), SELF);
-    let cases = [
+    vec![
         ("token row deleted", bearer(OTHER), format!("DELETE FROM oauth_token WHERE token = '{OTHER}'")),
         ("token revoked", bearer(FULL), "UPDATE oauth_token SET revoked = 1 WHERE entity_id = 1".to_owned()),
         (
@@ -190,12 +177,29 @@ fn what_magento_ends_is_refused_within_the_promise() {
             "UPDATE customer_entity SET session_cutoff = NULL, is_active = 0 WHERE entity_id = 1".to_owned(),
         ),
         ("role rule denied", bearer(FULL), "UPDATE authorization_rule SET permission = 'deny'".to_owned()),
-    ];
+    ]
+}
+
+#[test]
+#[ignore = "needs mariadbd; run tests/all"]
+fn what_magento_ends_is_refused_within_the_promise() {
+    let upstream = Upstream::start();
+    let gate = setup(&upstream).start();
+    gate.sql(&format!(
+        "INSERT INTO oauth_token (admin_id, type, token, secret, callback_url, user_type, created_at)
+        VALUES (7, 'access', '{ADMIN}', '', '', 2, '2026-11-21 08:00:00');
+        INSERT INTO customer_visitor (visitor_id, customer_id, created_at) VALUES (44, 1, '2026-11-21 07:59:00');
+        DELETE FROM jwt_auth_revoked; UPDATE customer_entity SET is_active = 1, session_cutoff = NULL;
+        UPDATE admin_user SET is_active = 1"
+    ));
+    for id in ["revoked", "inactive"] {
+        sessions::write_customer(&gate.folder.join("sessions"), &format!("session{id}"), 1, 44);
+    }
     let restore = "UPDATE oauth_token SET revoked = 0 WHERE entity_id = 1;
         UPDATE oauth_consumer SET `key` = '2lc1qdbsdd28ay4q20rbrtjl9qufi83n' WHERE entity_id = 1;
         UPDATE integration SET status = 1 WHERE consumer_id = 1; UPDATE customer_entity SET session_cutoff = NULL";
     let secret = gate.rows("SELECT secret FROM oauth_consumer WHERE entity_id = 1")[0][0].clone();
-    for (what, caller, change) in &cases {
+    for (what, caller, change) in &changes() {
         gate.sql(restore);
         gate.sql(&format!("UPDATE oauth_consumer SET secret = '{secret}' WHERE entity_id = 1"));
         until(&gate, caller, 200, what);

@@ -5,6 +5,7 @@
 //! order: readiness first, then the listeners, then requests under way, then the journal.
 
 mod app;
+mod attached;
 mod chores;
 mod configured;
 mod endpoints;

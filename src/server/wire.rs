@@ -6,10 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::runtime::Handle;
 
-use super::{
-    endpoints,
-    error::{BuildError, Problems},
-};
+use super::{attached, endpoints, error::BuildError};
 use crate::{
     auth::{
         acl::AclTree,
@@ -37,7 +34,6 @@ use crate::{
     },
     reply::{Refusals, Style},
     store::{
-        StoreError,
         cache::{CacheSettings, FactCache},
         facts::{Facts, LookupSettings},
         judge::Judge,
@@ -45,7 +41,7 @@ use crate::{
         reference::{ReferenceSettings, ReferenceTables},
         sessions::Sessions,
         settings::MagentoSettings,
-        sql::{Examined, Feature, SqlStore},
+        sql::SqlStore,
     },
 };
 
@@ -93,50 +89,10 @@ fn empty_tree() -> Result<AclTree, BuildError> {
 /// Opens the store and makes sure that its secrets open with the configured key.
 pub(super) async fn open_store(config: &Config, encryptor: &Encryptor) -> Result<SqlStore, BuildError> {
     let url = config.store.database.url();
-    let store = SqlStore::open(&config.store).await.map_err(|source| match source {
-        StoreError::Denied(source) => BuildError::NotLetIn { url, source },
-        StoreError::Lacking(source) => BuildError::NoDatabase { url, source },
-        StoreError::Unavailable(_) | StoreError::Broken(_) => BuildError::Open { url, source },
-        _ => BuildError::Store(source),
-    })?;
-    examine_attached(config, &store).await?;
+    let store = SqlStore::open(&config.store).await.map_err(|source| attached::unopened(url, source))?;
+    attached::examine(config, &store).await?;
     check_key(&store, encryptor).await?;
     Ok(store)
-}
-
-/// Makes sure that a Magento's database has and grants what is configured; nothing is written to find out.
-async fn examine_attached(config: &Config, store: &SqlStore) -> Result<(), BuildError> {
-    if !store.is_magentos() {
-        return Ok(());
-    }
-    let Examined { problems, warnings } = store.examine(&features(config)).await?;
-    for warning in &warnings {
-        tracing::warn!(warning, "Magento's database");
-    }
-    if problems.is_empty() { Ok(()) } else { Err(BuildError::Attached(Problems(problems))) }
-}
-
-/// What is configured to be done to a Magento's database.
-fn features(config: &Config) -> Vec<Feature> {
-    let jobs = &config.jobs;
-    let intervals =
-        [jobs.authentication_failures, jobs.expired_tokens, jobs.nonces, jobs.handshakes, jobs.rotations];
-    let integrations = &config.integrations;
-    let writes_integrations = config.handshake.issuer == config::HandshakeIssuer::Portcullis
-        || integrations.file.is_some()
-        || !integrations.declared.is_empty();
-    Feature::ALL
-        .into_iter()
-        .filter(|feature| match feature {
-            Feature::Lookups => true,
-            Feature::Sessions => config.sessions.storage.is_some(),
-            Feature::Issuing => config.tokens.issuer != config::Issuer::Upstream,
-            Feature::Integrations => writes_integrations,
-            Feature::Jobs => intervals.iter().any(Option::is_some),
-            // A command says for itself what it may not do.
-            Feature::Accounts => false,
-        })
-        .collect()
 }
 
 /// Makes sure that the store's secrets open with the configured key.
