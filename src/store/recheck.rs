@@ -115,3 +115,26 @@ impl Recheck {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_promise_grows_with_the_callers_and_shrinks_with_the_pace() {
+        let poll = Duration::from_secs(1);
+        for (batch, queries, facts, seconds) in [
+            (500, 50, 0, 1.0),
+            (500, 50, 250, 1.02),
+            (500, 50, 251, 1.04),
+            (500, 50, 12_500, 2.0),
+            (500, 50, 100_000, 16.0),
+            (5000, 50, 100_000, 1.8),
+            (500, 500, 100_000, 1.8),
+            (0, 0, 1, 4.0),
+        ] {
+            let promise = Pace { batch, queries }.promise(facts, poll).as_secs_f64();
+            assert!((promise - seconds).abs() < 1e-6, "{batch} {queries} {facts}: {promise}");
+        }
+    }
+}
