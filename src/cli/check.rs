@@ -53,7 +53,7 @@ fn check_configuration(args: &ConfigArgs) -> Result<(), Failure> {
     for warning in in_force.iter().flat_map(|in_force| &in_force.warnings) {
         say(&format!("warning: {warning}"))?;
     }
-    examined.map_err(Failure::config)?;
+    examined.map_err(|error| Failure::build(&error))?;
     let asked = runtime()?.block_on(App::redis_status(&config)).map_err(Failure::config)?;
     for line in asked.iter().flat_map(redis_lines) {
         say(&line)?;

@@ -24,7 +24,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigErrors, environment};
+use crate::{
+    config::{Config, ConfigErrors, environment},
+    server::BuildError,
+};
 
 /// Wrong usage, as clap has it.
 const EX_USAGE: u8 = 2;
@@ -95,6 +98,11 @@ enum Failure {
 impl Failure {
     fn config(error: impl Error) -> Self {
         Self::Config(with_causes(&error))
+    }
+
+    /// A store that does not answer is no mistake of whoever wrote the configuration.
+    fn build(error: &BuildError) -> Self {
+        if error.is_outage() { Self::Runtime(with_causes(error)) } else { Self::Config(with_causes(error)) }
     }
 
     fn runtime(error: impl Display) -> Self {

@@ -16,7 +16,7 @@ pub(super) fn serve(args: &ConfigArgs) -> Result<(), Failure> {
     let files = FileWatch::of(&config);
     start_log(&config)?;
     runtime()?.block_on(async {
-        let app = App::build(config, Clock::system()).await.map_err(Failure::config)?;
+        let app = App::build(config, Clock::system()).await.map_err(|error| Failure::build(&error))?;
         let path = args.config.clone();
         let load = move || Config::load(path.as_deref(), config::environment());
         tokio::spawn(app.reloader().clone().follow(files, load));

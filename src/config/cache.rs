@@ -1,6 +1,7 @@
 //! `[cache]`: how many callers are remembered, and for how long.
 //!
-//! A revocation made behind our back is seen at the next `poll`; `ttl` bounds what the poll does not cover.
+//! A revocation made behind our back is seen at the next `poll`; `ttl` bounds what the poll does not cover. On a Magento's own
+//! database a poll reads the rows behind every cached caller again, `poll_batch` a statement.
 
 use std::time::Duration;
 
@@ -21,11 +22,24 @@ pub struct Cache {
     pub max_stale: Duration,
     /// Between two looks at what changed in the store.
     pub poll: Duration,
+    /// Rows that a statement of a poll reads, on a Magento's own database.
+    pub poll_batch: usize,
+    /// Statements a second that polls may take there.
+    pub poll_queries: usize,
 }
 
 impl Cache {
     pub(super) fn parse(raw: RawCache, report: &mut Report) -> Self {
-        let RawCache { entries, ttl, negative_entries, negative_ttl, max_stale, poll } = raw;
+        let RawCache {
+            entries,
+            ttl,
+            negative_entries,
+            negative_ttl,
+            max_stale,
+            poll,
+            poll_batch,
+            poll_queries,
+        } = raw;
         let seconds = Duration::from_secs;
         let shortest = Duration::from_millis(100);
         Self {
@@ -50,6 +64,8 @@ impl Cache {
                 seconds(0)..=seconds(3600),
             ),
             poll: report.take_within("cache.poll", poll, seconds(1), shortest..=seconds(60)),
+            poll_batch: report.take_within("cache.poll_batch", poll_batch, 500, 1..=5000),
+            poll_queries: report.take_within("cache.poll_queries", poll_queries, 50, 1..=10_000),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `[jobs]`: what is cleaned up, how often, and after what time.
 //!
-//! The first six are intervals; zero switches a job off. The periods are the ages at which rows go.
+//! The first six are intervals; zero switches a job off, as all of them are on a Magento's own database: its cron cleans it. The
+//! periods are the ages at which rows go.
 
 use std::time::Duration;
 
@@ -30,7 +31,11 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn parse(raw: RawJobs, timestamp_window: Duration, report: &mut Report) -> Self {
+    pub(super) fn parse(
+        raw: RawJobs,
+        (timestamp_window, is_magentos): (Duration, bool),
+        report: &mut Report,
+    ) -> Self {
         let RawJobs {
             authentication_failures,
             expired_tokens,
@@ -45,6 +50,8 @@ impl Jobs {
         let (seconds, hours) = (Duration::from_secs, |count: u64| Duration::from_secs(count * 3600));
         let mut interval = |key, raw, default| {
             let longest = hours(7 * 24);
+            // Magento's own cron cleans its database.
+            let default = if is_magentos { Duration::ZERO } else { default };
             let interval = report.take_within(key, raw, default, Duration::ZERO..=longest);
             if !interval.is_zero() && interval < seconds(1) {
                 report.error(key, "is less than a second; write 0s to switch the job off");
@@ -58,6 +65,10 @@ impl Jobs {
         let handshakes = interval("jobs.handshakes", handshakes, hours(1));
         let revocations = interval("jobs.revocations", revocations, hours(24));
         let rotations = interval("jobs.rotations", rotations, hours(1));
+        if is_magentos && revocations.is_some() {
+            report
+                .error("jobs.revocations", "Magento deletes no revocations from its own database; write 0s");
+        }
         let cleanup_period = report.take_within(
             "jobs.cleanup_period",
             cleanup_period,

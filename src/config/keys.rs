@@ -125,6 +125,8 @@ pub(super) const KEYS: &[&str] = &[
     "cache.negative_ttl",
     "cache.max_stale",
     "cache.poll",
+    "cache.poll_batch",
+    "cache.poll_queries",
     "sessions.handler",
     "sessions.path",
     "sessions.redis_url",

@@ -195,7 +195,11 @@ impl Config {
         let log = Log::parse(raw.log, noted);
         let reload = Reload::parse(raw.reload, noted);
         let audit = Audit::parse(raw.audit, noted);
-        let jobs = Jobs::parse(raw.jobs, oauth.timestamp_window, noted);
+        let jobs = Jobs::parse(
+            raw.jobs,
+            (oauth.timestamp_window, store.as_ref().is_some_and(|store| store.database.is_magentos())),
+            noted,
+        );
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
         let mut files = report.files().to_vec();

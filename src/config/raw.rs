@@ -268,6 +268,8 @@ pub(super) struct RawCache {
     pub(super) negative_ttl: Lenient<Duration>,
     pub(super) max_stale: Lenient<Duration>,
     pub(super) poll: Lenient<Duration>,
+    pub(super) poll_batch: Lenient<usize>,
+    pub(super) poll_queries: Lenient<usize>,
 }
 
 /// `[sessions]` as written.

@@ -142,6 +142,10 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[store]\nurl = 'mysql://u:p@h/d'\n[jobs]\nrevocations = '1d'",
+        &["jobs.revocations: Magento deletes no revocations from its own database; write 0s"],
+    ),
+    (
         "[store]\nurl = 'postgres://u:p@h/d'\nattached = true",
         &["store.attached: is for a Magento's own database, which is MySQL or MariaDB"],
     ),
@@ -600,6 +604,7 @@ fn defaults_follow_the_settings_they_depend_on() {
     assert_eq!(attached.upstream.credentials, Credentials::Forward);
     assert_eq!(attached.oauth.readings, [Reading::Magento]);
     assert_eq!(attached.magento.settings, SettingsHome::Store);
+    assert_eq!((attached.jobs.expired_tokens, attached.jobs.revocations), (None, None));
     assert_eq!(value(&attached, "store.url").0, "mysql://u@h:3306/d");
     assert_eq!((attached.store.max_connections, attached.store.table_prefix.as_str()), (8, "m2_"));
     assert!(!format!("{attached:?}").contains("hunter2"));

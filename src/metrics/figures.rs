@@ -173,6 +173,8 @@ pub struct Metrics {
     pub lookup: LookupMetrics,
     /// Seconds since the last completed look at what changed in the store.
     pub change_age: Seconds,
+    /// Seconds after which a change in a Magento's own database is seen at the latest, with the callers cached now.
+    pub change_promise: Seconds,
     /// Seconds between the last two completed looks.
     pub change_interval: Seconds,
     /// Subjects whose cached facts were dropped because the store changed.
@@ -258,6 +260,7 @@ impl Metrics {
             lookups: Gauge::default(),
             lookup: LookupMetrics::default(),
             change_age: Seconds::default(),
+            change_promise: Seconds::default(),
             change_interval: Seconds::default(),
             changes_seen: Counter::default(),
             audit_records: Family::default(),
@@ -341,6 +344,9 @@ impl Metrics {
         registry.register("store_lookups", "Lookups that went to the store", self.lookups.clone());
         let age = "Seconds since the last completed look at what changed in the store";
         registry.register("cache_lag_seconds", age, self.change_age.clone());
+        let promise =
+            "Seconds after which a change in a Magento's own database is seen at the latest; 0 elsewhere";
+        registry.register("cache_promise_seconds", promise, self.change_promise.clone());
         let interval = "Seconds between the last two completed looks";
         registry.register("cache_look_interval_seconds", interval, self.change_interval.clone());
         let seen = "Subjects whose cached facts were dropped because the store changed";

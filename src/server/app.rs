@@ -25,9 +25,9 @@ use super::{
     shared,
     standing::Standing,
     steadiness::ClockWatch,
+    store_watch::StoreWatch,
     tls::TlsHome,
     upstream,
-    watch::ChangeWatch,
     wire::{self, Files},
 };
 use crate::{
@@ -92,7 +92,7 @@ impl App {
 
         let (listeners, proxy_address) = bind_proxy(&config)?;
         let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
-        let watch = ChangeWatch::new(&store, facts.clone(), &metrics, config.cache.poll);
+        let watch = StoreWatch::new(&store, facts.clone(), &metrics, &config.cache);
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let measure = measure_tls(measure, &metrics, (&tls, &clock));
         let limits = LimitKeeper::new(&config, link.as_ref(), &metrics, &clock);
@@ -325,7 +325,7 @@ fn reaches_upstream(rules: watch::Receiver<Arc<Shared>>) -> Arc<dyn Fn() -> bool
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
-    (nonces, watch, audit): (&Nonces, ChangeWatch, Audit),
+    (nonces, watch, audit): (&Nonces, StoreWatch, Audit),
     access_log: &AccessLog,
 ) -> Arc<dyn Fn() + Send + Sync> {
     let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

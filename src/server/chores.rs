@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::{limits::LimitKeeper, proof::Proof, steadiness::ClockWatch, watch::ChangeWatch};
+use super::{limits::LimitKeeper, proof::Proof, steadiness::ClockWatch, store_watch::StoreWatch};
 use crate::{
     clock::Clock,
     config,
@@ -35,7 +35,7 @@ pub(super) struct Chores {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) refresh_interval: Duration,
-    pub(super) watch: ChangeWatch,
+    pub(super) watch: StoreWatch,
     pub(super) proof: Proof,
     pub(super) clock_watch: ClockWatch,
     /// The rate limits, and how often replicas tell each other of them.

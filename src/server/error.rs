@@ -1,6 +1,6 @@
 //! Why the gate does not start.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{fmt, io, net::SocketAddr, path::PathBuf};
 
 use super::tls::TlsProblems;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     config::ConfigErrors,
     proxy::engine::TlsError,
     service::{ServiceError, configured::ConfiguredError},
-    store::{StoreError, nonces::NonceError, redis::LinkError, sessions::SessionStoreError},
+    store::{StoreError, nonces::NonceError, redis::LinkError, sessions::SessionStoreError, sql::Problem},
 };
 
 /// Why a changed configuration is not taken up; what was in force still is.
@@ -23,6 +23,20 @@ pub enum ReloadError {
     /// It changes what only a start can.
     #[error("{} changed and needs a restart; restart, or take the change back", .0.join(", "))]
     NeedsRestart(Vec<&'static str>),
+}
+
+/// Everything that keeps a Magento's database from being worked with.
+#[derive(Debug)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            let line_end = if number == 0 { "" } else { "\n" };
+            write!(f, "{line_end}store.url: {problem}")?;
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with the world that a configuration points to.
@@ -94,6 +108,28 @@ pub enum BuildError {
         /// The reason.
         source: StoreError,
     },
+    /// The server does not let the configured user in.
+    #[error(
+        "store.url: {url}: the server does not let this user in ({source}); give the right user and password, and let it in \
+         from this host and to this database"
+    )]
+    NotLetIn {
+        /// The database.
+        url: String,
+        /// What the server said.
+        source: sqlx::Error,
+    },
+    /// The server has no such database.
+    #[error("store.url: {url}: {source}; give the name of a database that is there")]
+    NoDatabase {
+        /// The database.
+        url: String,
+        /// What the server said.
+        source: sqlx::Error,
+    },
+    /// A Magento's database does not have or grant what is configured.
+    #[error("{0}")]
+    Attached(Problems),
     /// The store cannot be opened.
     #[error("store.url: {0}")]
     Store(#[from] StoreError),
@@ -169,6 +205,9 @@ impl BuildError {
             | Self::UnusableKey(_)
             | Self::WrongKey { .. }
             | Self::StoreUnproven
+            | Self::NotLetIn { .. }
+            | Self::NoDatabase { .. }
+            | Self::Attached(_)
             | Self::Sessions { .. }
             | Self::Nonces(_)
             | Self::Redis(_)

@@ -6,6 +6,7 @@
 
 mod announce;
 mod app;
+mod attached;
 mod chores;
 mod configured;
 mod endpoints;
@@ -19,12 +20,14 @@ mod listener;
 mod opened;
 mod operator;
 mod proof;
+mod recheck;
 mod reload;
 mod replicas;
 mod run;
 mod shared;
 mod standing;
 mod steadiness;
+mod store_watch;
 mod tls;
 mod upstream;
 mod watch;
@@ -32,7 +35,7 @@ mod wire;
 
 pub use announce::AnnounceError;
 pub use app::App;
-pub use error::{BuildError, ReloadError};
+pub use error::{BuildError, Problems, ReloadError};
 pub use follow::FileWatch;
 pub use handshake::integration_service;
 pub use operator::Operator;

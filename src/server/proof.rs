@@ -15,9 +15,9 @@ use super::{
     error::BuildError,
     reload::Reloader,
     standing::{Part, Standing},
+    store_watch::Seen,
     wire,
 };
-use crate::store::sql::ChangeMark;
 
 /// Between two looks; with the longest look of [`LOOK_TIMEOUT`] recovery stays below five seconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub(super) struct Proof {
     reloader: Reloader,
     standing: Standing,
     /// From where changes are to be followed, once it is complete.
-    mark: Option<ChangeMark>,
+    mark: Option<Seen>,
 }
 
 impl Proof {
@@ -64,7 +64,7 @@ impl Proof {
     }
 
     /// Looks until the proof is complete; `None` if the gate drains before.
-    pub(super) async fn complete(self, drain: &mut watch::Receiver<bool>) -> Option<ChangeMark> {
+    pub(super) async fn complete(self, drain: &mut watch::Receiver<bool>) -> Option<Seen> {
         let (began, mut complained) = (Instant::now(), Complaint::default());
         let mut mark = self.mark;
         while mark.is_none() {
@@ -91,12 +91,12 @@ impl Proof {
 
 /// Everything that is to be proven, in this order: nothing is read into the tables before the rest holds, and nothing is
 /// cached before the mark.
-async fn look(reloader: &Reloader) -> Result<ChangeMark, BuildError> {
+async fn look(reloader: &Reloader) -> Result<Seen, BuildError> {
     let shared = reloader.rules().borrow().clone();
     let (facts, store) = (&shared.facts, shared.facts.store());
     let config = reloader.running().await;
     in_time(wire::prove(&config, store, &facts.judge().encryptor)).await?;
-    let mark = in_time(async { Ok(store.change_mark().await?) }).await?;
+    let mark = in_time(async { Ok(Seen::now(store).await?) }).await?;
     configured::apply(&config, &reloader.unremembering_integrations().await).await?;
     in_time(async { Ok(chores::read_tables(store, facts.settings(), &shared.pipeline.reference).await?) })
         .await?;

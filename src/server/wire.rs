@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::runtime::Handle;
 
-use super::{endpoints, error::BuildError, limits};
+use super::{attached, endpoints, error::BuildError, limits};
 use crate::{
     auth::{
         acl::AclTree,
@@ -107,18 +107,12 @@ pub(super) async fn prove(
     encryptor: &Encryptor,
 ) -> Result<(), BuildError> {
     store.prove().await.map_err(|source| named(config, source))?;
+    attached::examine(config, store).await?;
     check_key(store, encryptor).await
 }
 
 fn named(config: &Config, source: StoreError) -> BuildError {
-    let is_unnamed = matches!(
-        source,
-        StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Denied(_) | StoreError::Lacking(_)
-    );
-    if is_unnamed {
-        return BuildError::Open { url: config.store.database.url(), source };
-    }
-    BuildError::Store(source)
+    attached::unopened(config.store.database.url(), source)
 }
 
 /// Makes sure that the store's secrets open with the configured key.
@@ -130,7 +124,11 @@ pub(super) async fn check_key(store: &SqlStore, encryptor: &Encryptor) -> Result
     }
     if opened < secrets.len() {
         let unreadable = secrets.len() - opened;
-        tracing::warn!(unreadable, "consumer secrets do not decrypt; their integrations are refused");
+        tracing::warn!(
+            unreadable,
+            of = secrets.len(),
+            "consumer secrets do not decrypt; their integrations are refused"
+        );
     }
     Ok(())
 }
@@ -336,7 +334,7 @@ pub(super) fn refusals(config: &Config, names: &HeaderNames) -> Refusals {
 }
 
 const fn cache(config: &Config) -> CacheSettings {
-    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, poll: _ } = config.cache;
+    let config::Cache { entries, ttl, negative_entries, negative_ttl, max_stale, .. } = config.cache;
     CacheSettings {
         entries: entries as u64,
         ttl,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    evidence::{Evidence, Prints},
     generations::{Generation, Generations, Subject},
     grant::{CredentialKey, Fact},
     invalidations::Announcer,
@@ -18,6 +19,9 @@ use super::{
     sql::Changed,
 };
 use crate::auth::identity::UserContext;
+
+/// How long a lookup of a credential whose rows differed goes to where is written; no replica may lag for longer.
+const CONTESTED: Duration = Duration::from_secs(300);
 
 /// Bounds and lifetimes of the cache.
 #[derive(Debug, Clone)]
@@ -56,10 +60,21 @@ impl Epoch {
     }
 }
 
+/// A fact that somebody wants kept, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    pub(super) keeping: Keeping,
+    /// The number that held when the lookup began.
+    pub(super) generation: Generation,
+    pub(super) epoch: Epoch,
+    pub(super) evidence: Evidence,
+}
+
 /// A fact and when it was learnt.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     fact: Arc<Fact>,
+    evidence: Evidence,
     epoch: Epoch,
     fresh_until: Instant,
     /// The end of its use in an outage, which for a session comes before the cache drops it.
@@ -78,10 +93,21 @@ pub enum Cached {
     Missing,
 }
 
+/// A fact that lets somebody in, to be compared with what it was built from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proven {
+    pub(super) key: CredentialKey,
+    pub(super) subject: Option<Subject>,
+    pub(super) evidence: Evidence,
+}
+
 /// The facts of one process, shared by all workers; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FactCache {
     pub(super) memory: Arc<Memory<Machine>>,
+    pub(super) prints: Arc<Prints>,
+    /// Credentials whose rows differed: a replica may not know yet.
+    contested: moka::sync::Cache<CredentialKey, ()>,
     announcer: Arc<OnceLock<Announcer>>,
 }
 
@@ -97,8 +123,10 @@ impl FactCache {
             .max_capacity(settings.negative_entries)
             .time_to_live(settings.negative_ttl)
             .build();
+        let contested =
+            moka::sync::Cache::builder().max_capacity(settings.entries).time_to_live(CONTESTED).build();
         let memory = Arc::new(Memory { settings, positive, negative, generations: Generations::default() });
-        Self { memory, announcer: Arc::default() }
+        Self { memory, prints: Arc::default(), contested, announcer: Arc::default() }
     }
 
     /// Has the changes of this process told to other replicas from now on.
@@ -124,6 +152,30 @@ impl FactCache {
         if let Some(announcer) = self.announcer.get() {
             announcer.announce(change);
         }
+    }
+
+    /// Facts that let somebody in: every one that is there now, and perhaps some that come meanwhile.
+    pub(super) fn proven(&self) -> impl Iterator<Item = Proven> + Send {
+        let memory = &self.memory;
+        memory.positive.iter().filter(|(_, entry)| memory.holds(entry)).map(|(key, entry)| Proven {
+            key: *key,
+            subject: entry.fact.grant().and_then(|grant| subject(&grant.context)),
+            evidence: entry.evidence,
+        })
+    }
+
+    /// Drops a fact whose rows differ from what it was built from, and every other about the same subject.
+    pub(super) fn disprove(&self, proven: &Proven) {
+        self.contested.insert(proven.key, ());
+        self.memory.positive.clear(&proven.key);
+        if let Some(subject) = proven.subject {
+            self.invalidate(subject);
+        }
+    }
+
+    /// Whether the rows of a credential differed a while ago.
+    pub(super) fn is_contested(&self, key: &CredentialKey) -> bool {
+        self.contested.contains_key(key)
     }
 
     /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.
@@ -177,12 +229,8 @@ impl<P: Primitives> Memory<P> {
     }
 
     /// Keeps what the judge of this epoch said, whose lookup began at `generation`.
-    pub(super) fn put(
-        &self,
-        key: CredentialKey,
-        fact: Arc<Fact>,
-        (keeping, generation, epoch): (Keeping, Generation, Epoch),
-    ) {
+    pub(super) fn put(&self, key: CredentialKey, fact: Arc<Fact>, kept: Kept) {
+        let Kept { keeping, generation, epoch, evidence } = kept;
         let CacheSettings { ttl, negative_ttl, session_ttl, max_stale, .. } = self.settings;
         let is_positive = fact.is_positive();
         let ttl = match (is_positive, keeping) {
@@ -192,7 +240,8 @@ impl<P: Primitives> Memory<P> {
             (false, Keeping::Session) => negative_ttl.min(session_ttl),
         };
         let fresh_until = Instant::now() + ttl;
-        let entry = Entry { fact, fresh_until, usable_until: fresh_until + max_stale, generation, epoch };
+        let usable_until = fresh_until + max_stale;
+        let entry = Entry { fact, evidence, fresh_until, usable_until, generation, epoch };
         if is_positive {
             self.positive.place(key, entry);
         } else {

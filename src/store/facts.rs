@@ -19,6 +19,7 @@ use super::{
     breaker::BreakerState,
     cache::{Cached, Epoch, FactCache, Keeping},
     error::StoreError,
+    evidence::Evidence,
     flights::FlightBounds,
     grant::{CredentialKey, Fact},
     guarded::{Guarded, Unanswered},
@@ -261,7 +262,7 @@ impl Facts {
             let lookup = Arc::new(lookup);
             inner.runtime.spawn(flight.lead(lookup.keeping(), move || {
                 let (asking, lookup) = (Arc::clone(&asking), Arc::clone(&lookup));
-                async move { asking.ask_in_time(&lookup).await }
+                async move { asking.ask_in_time(key, &lookup).await }
             }));
         });
         match found.await {
@@ -289,9 +290,17 @@ impl LookupSettings {
 
 impl Inner {
     /// Counts what came of it; whoever waits learns no more than that there is no answer.
-    async fn ask_in_time(&self, lookup: &Lookup) -> Result<Fact, LookupFailed> {
+    async fn ask_in_time(
+        &self,
+        key: CredentialKey,
+        lookup: &Lookup,
+    ) -> Result<(Fact, Evidence), LookupFailed> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
-        let Ok(answer) = tokio::time::timeout(self.settings.timeout, self.ask(lookup)).await else {
+        // What was disproven must not be proven again by a replica that has not heard of it.
+        let is_contested = self.cache.is_contested(&key);
+        let store = if is_contested { self.store.without_replica() } else { self.store.clone() };
+        let asked = self.ask(&store, lookup);
+        let Ok(answer) = tokio::time::timeout(self.settings.timeout, asked).await else {
             let failed = LookupFailed::Timeout;
             self.guarded.count(failed.word());
             self.guarded.tell(failed, &failed);
@@ -304,64 +313,78 @@ impl Inner {
         answer.map_err(|_told| LookupFailed::Unavailable)
     }
 
-    async fn ask(&self, lookup: &Lookup) -> Result<Fact, Unanswered> {
+    async fn ask(&self, store: &SqlStore, lookup: &Lookup) -> Result<(Fact, Evidence), Unanswered> {
         match lookup {
-            Lookup::Bearer(token) => self.ask_bearer(token.expose()).await,
+            Lookup::Bearer(token) => self.ask_bearer(store, token.expose()).await,
             Lookup::Oauth { consumer_key, token } => {
-                let rows = self.guarded.ask(self.store.oauth(consumer_key, token.expose())).await?;
-                Ok(Fact::Oauth(Box::new(self.judge.oauth(consumer_key, token.expose(), &rows))))
+                let token = token.expose();
+                let rows = self.guarded.ask(store.oauth(consumer_key, token)).await?;
+                let fact = Fact::Oauth(Box::new(self.judge.oauth(consumer_key, token, &rows)));
+                Ok((fact, self.cache.prints.of_oauth(consumer_key, token, &rows)))
             }
-            Lookup::Session(query) => self.ask_session(query).await,
+            Lookup::Session(query) => self.ask_session(store, query).await,
         }
     }
 
-    async fn ask_session(&self, query: &SessionQuery) -> Result<Fact, Unanswered> {
-        let Some(sessions) = &self.sessions else { return Ok(Fact::Refused("sessions_off")) };
+    async fn ask_session(
+        &self,
+        store: &SqlStore,
+        query: &SessionQuery,
+    ) -> Result<(Fact, Evidence), Unanswered> {
+        let Some(sessions) = &self.sessions else { return Ok(refused("sessions_off")) };
         let namespace = match &query.of {
             SessionOwner::Customer { namespace } => namespace.as_str(),
             SessionOwner::Admin => "",
         };
         let content = match sessions.read(&query.id, namespace).await.map_err(StoreError::from)? {
             Session::Content(content) => content,
-            Session::Unknown => return Ok(Fact::Refused("session_unknown")),
-            Session::Unusable(reason) => return Ok(Fact::Refused(reason)),
+            Session::Unknown => return Ok(refused("session_unknown")),
+            Session::Unusable(reason) => return Ok(refused(reason)),
         };
+        let prints = &self.cache.prints;
         match (&query.of, content.customer_id, content.admin) {
             (SessionOwner::Customer { .. }, Some(id), _) => {
-                let row = self.guarded.ask(self.store.session_customer(id, content.visitor_id)).await?;
-                Ok(self.judge.session_customer(&query.id, &content, row.as_ref()))
+                let row = self.guarded.ask(store.session_customer(id, content.visitor_id)).await?;
+                let evidence = row.as_ref().map(|row| prints.of_session_customer(content.visitor_id, row));
+                let fact = self.judge.session_customer(&query.id, &content, row.as_ref());
+                Ok((fact, evidence.unwrap_or_default()))
             }
             (SessionOwner::Admin, _, Some(login)) => {
-                let row =
-                    self.guarded.ask(self.store.session_admin(login.user_id, login.session_row)).await?;
-                Ok(self.judge.session_admin(&query.id, &content, row.as_ref()))
+                let row = self.guarded.ask(store.session_admin(login.user_id, login.session_row)).await?;
+                let evidence = row.as_ref().map(|row| prints.of_session_admin(login, row));
+                let fact = self.judge.session_admin(&query.id, &content, row.as_ref());
+                Ok((fact, evidence.unwrap_or_default()))
             }
-            (SessionOwner::Customer { .. } | SessionOwner::Admin, _, _) => {
-                Ok(Fact::Refused("session_of_nobody"))
-            }
+            (SessionOwner::Customer { .. } | SessionOwner::Admin, _, _) => Ok(refused("session_of_nobody")),
         }
     }
 
     /// The opaque reader first, the JWT reader second (MAGENTO_FACTS 10).
-    async fn ask_bearer(&self, token: &[u8]) -> Result<Fact, Unanswered> {
+    async fn ask_bearer(&self, store: &SqlStore, token: &[u8]) -> Result<(Fact, Evidence), Unanswered> {
+        let prints = &self.cache.prints;
         if token.len() <= OPAQUE_MAX {
-            if let Some(row) = self.guarded.ask(self.store.token(token)).await? {
-                return Ok(self.judge.opaque(token, &row));
-            }
-            return Ok(Fact::Refused("token_unknown"));
+            let found = self.guarded.ask(store.token(token)).await?;
+            let Some(row) = found else { return Ok(refused("token_unknown")) };
+            return Ok((self.judge.opaque(token, &row), prints.of_token(token, &row)));
         }
         let claims = match self.judge.claims(token) {
             Ok(claims) => claims,
-            Err(reason) => return Ok(Fact::Refused(reason)),
+            Err(reason) => return Ok(refused(reason)),
         };
         let user = match claims.user_type {
             UserType::Admin | UserType::Customer => {
-                self.guarded.ask(self.store.user(claims.user_type, claims.user_id)).await?
+                self.guarded.ask(store.user(claims.user_type, claims.user_id)).await?
             }
             UserType::Integration | UserType::Guest => None,
         };
-        Ok(self.judge.jwt(token, &claims, user.as_ref()))
+        let evidence = user.as_ref().map(|user| prints.of_user(claims.user_type, user));
+        Ok((self.judge.jwt(token, &claims, user.as_ref()), evidence.unwrap_or_default()))
     }
+}
+
+/// Nobody is let in, and nothing was read that could change.
+fn refused(reason: &'static str) -> (Fact, Evidence) {
+    (Fact::Refused(reason), Evidence::default())
 }
 
 impl Lookup {

@@ -357,6 +357,7 @@ mod tests {
             revoke_before: revoke_before.map(UnixTime::from_seconds),
         };
         TokenRow {
+            id: 1,
             token_type: TokenType::Access,
             user_type: Some(user_type as i64),
             consumer_id: None,

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use super::{
-    cache::{Cached, Epoch, Keeping, Memory},
+    cache::{Cached, Epoch, Keeping, Kept, Memory},
+    evidence::Evidence,
     facts::LookupFailed,
     flights::{Answer, FlightBounds, Flights, Joined},
     grant::{CredentialKey, Fact},
@@ -102,18 +103,19 @@ impl<P: Primitives> Flight<P> {
     /// Asks until the answer holds, keeps it, and tells everybody who waits.
     pub(super) async fn lead<F>(mut self, keeping: Keeping, ask: impl Fn() -> F)
     where
-        F: Future<Output = Result<Fact, LookupFailed>>,
+        F: Future<Output = Result<(Fact, Evidence), LookupFailed>>,
     {
         let memory = Arc::clone(&self.loader.memory);
         for _ in 0..MAX_ASKED {
             let generation = memory.generation();
-            let fact = match ask().await {
-                Ok(fact) => Arc::new(fact),
+            let (fact, evidence) = match ask().await {
+                Ok((fact, evidence)) => (Arc::new(fact), evidence),
                 Err(failed) => return self.land(&Err(failed)),
             };
             if memory.believes(&fact, generation) {
                 // Kept first: whoever misses once the flight has landed finds it.
-                memory.put(self.key, Arc::clone(&fact), (keeping, generation, self.loader.epoch));
+                let epoch = self.loader.epoch;
+                memory.put(self.key, Arc::clone(&fact), Kept { keeping, generation, epoch, evidence });
             }
             let holds = || memory.believes(&fact, generation);
             if let Some(waiting) = self.loader.flights.land(&self.key, holds) {

@@ -2,14 +2,15 @@
 //!
 //! [`rows`] holds the types that every home of the facts answers with; [`sql`] reads them from Magento's tables. `judge`
 //! turns rows into what a credential may do, [`cache`] keeps that, [`facts`] is the way from a credential to it.
-//! `reference` keeps the small tables whole, [`settings`] what Magento's own configuration says, [`nonces`] the nonces
-//! that were used, [`shared_nonces`] those that replicas share, [`rates`] how often who asked, [`sessions`] reads PHP's sessions.
-//! [`redis`] is the way to what replicas share, [`invalidations`] tells other replicas of changes. A store that cannot answer
-//! says so; it never guesses.
+//! [`recheck`] compares what is kept with tables that tell nobody of a change. `reference` keeps the small tables whole,
+//! [`settings`] what Magento's own configuration says, [`nonces`] the nonces that were used, [`shared_nonces`] those that
+//! replicas share, [`rates`] how often who asked, [`sessions`] reads PHP's sessions. [`redis`] is the way to what replicas
+//! share, [`invalidations`] tells other replicas of changes. A store that cannot answer says so; it never guesses.
 
 mod breaker;
 pub mod cache;
 mod error;
+mod evidence;
 pub mod facts;
 mod flights;
 mod generations;
@@ -24,6 +25,7 @@ mod model;
 pub mod nonces;
 mod primitives;
 pub mod rates;
+pub mod recheck;
 pub mod records;
 pub mod redis;
 pub mod reference;

@@ -27,6 +27,7 @@ use shuttle::{
 
 use super::{
     cache::{CacheSettings, Cached, Entry, Epoch, Keeping, Memory},
+    evidence::Evidence,
     facts::LookupFailed,
     flights::FlightBounds,
     generations::{Generations, Subject},
@@ -182,7 +183,7 @@ async fn resolve(loader: &Tested, store: &Arc<Store>, judge: usize) -> Result<Fo
         let store = Arc::clone(store);
         drop(future::spawn(flight.lead(Keeping::Credential, move || {
             let store = Arc::clone(&store);
-            async move { store.ask(judge).await }
+            async move { Ok((store.ask(judge).await?, Evidence::default())) }
         })));
     };
     loader.resolve(key(), launch).await

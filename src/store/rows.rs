@@ -5,7 +5,7 @@
 use crate::auth::{secret::Secret, time::UnixTime};
 
 /// `oauth_token.type`. Text that Magento does not write is kept apart from what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenType {
     /// Usable to call the API.
     Access,
@@ -20,6 +20,8 @@ pub enum TokenType {
 /// One row of `oauth_token` with the rows that its owner columns point to.
 #[derive(Debug, Clone)]
 pub struct TokenRow {
+    /// `entity_id`.
+    pub id: u32,
     /// `type`.
     pub token_type: TokenType,
     /// `user_type` as stored: 1, 2, 3, or something nobody should have written.
@@ -41,7 +43,7 @@ pub struct TokenRow {
 }
 
 /// An `admin_user` or `customer_entity` row with its `jwt_auth_revoked` row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserRow {
     /// `user_id` or `entity_id`.
     pub id: u32,
@@ -54,7 +56,7 @@ pub struct UserRow {
 }
 
 /// A row of `integration`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IntegrationRow {
     /// `integration_id`.
     pub id: u32,

@@ -218,7 +218,11 @@ impl Stage {
     }
 
     fn post_to(&self, consumer: u32, third_party: &Upstream, updated_at: &str) -> Result<String, String> {
-        let config = Config::from_toml(&setup(&self.upstream).toml(), &self.gate.folder).unwrap();
+        let config = Config::from_toml(
+            &setup(&self.upstream).toml_with(self.gate.magento.as_ref()),
+            &self.gate.folder,
+        )
+        .unwrap();
         let found = self.gate.rows(&format!("SELECT unixepoch('{updated_at}')"));
         let now: i64 = found[0][0].parse().unwrap();
         let clock = Clock::given(move || UnixTime::from_seconds(now));

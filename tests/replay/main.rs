@@ -28,7 +28,9 @@ use case::{Case, Outcome};
 use session_state::SessionState;
 use support::{
     gate::{Gate, Setup},
+    magento::{self, with_stores_in_mariadb},
     servers::redis::RedisServer,
+    statements,
     upstream::Upstream,
 };
 use tables::Tables;
@@ -77,6 +79,16 @@ struct Count {
 fn every_recorded_case_with_sessions_in_redis_agrees() {
     let redis = RedisServer::start();
     assert_topics(&["session_redis"], Some(&redis));
+}
+
+/// The same recordings, from Magento's own tables in MariaDB.
+#[test]
+#[ignore = "needs mariadbd; run tests/all"]
+fn every_recorded_case_agrees_from_magentos_own_database() {
+    magento::note_statements();
+    with_stores_in_mariadb(|| assert_topics(&TOPICS, None));
+    let unlisted = statements::unlisted(&magento::noted_statements(), "");
+    assert!(unlisted.is_empty(), "not in deploy/mysql/STATEMENTS.md:\n{}", unlisted.join("\n"));
 }
 
 #[test]

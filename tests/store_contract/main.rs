@@ -19,6 +19,8 @@ mod server;
 #[path = "../support/servers/mod.rs"]
 #[allow(dead_code, reason = "every test binary uses another part")]
 mod servers;
+#[path = "../support/statements.rs"]
+mod statements;
 mod writing;
 
 use home::{Home, secret, sqlite_url as url};
@@ -465,9 +467,14 @@ async fn mariadb_keeps_the_contract() {
 #[tokio::test]
 #[ignore = "needs mariadbd; run tests/all"]
 async fn a_magentos_mariadb_keeps_the_contract() {
-    keep_the_contract(&Home::magentos().await.with_recorded().await).await;
+    let home = Home::magentos().await.with_recorded().await;
+    keep_the_contract(&home).await;
     own::is_a_magentos(&Home::magentos().await).await;
-    writing::is_written_to(&Home::magentos().await.with_recorded().await).await;
+    let written = Home::magentos().await.with_recorded().await;
+    writing::is_written_to(&written).await;
+    let statements = [home.store.statements(), written.store.statements()].concat();
+    let unlisted = statements::unlisted(&statements, home::PREFIX);
+    assert!(unlisted.is_empty(), "not in deploy/mysql/STATEMENTS.md:\n{}", unlisted.join("\n"));
 }
 
 #[tokio::test]

@@ -22,7 +22,10 @@ use sqlx::{Row as _, ValueRef as _};
 use tempfile::TempDir;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::fixture;
+use super::{
+    fixture,
+    magento::{self, MagentoDatabase},
+};
 
 /// The time at which the gate's clock panics: a fault in the middle of a request.
 pub(crate) const BROKEN_CLOCK: i64 = i64::MIN;
@@ -37,6 +40,8 @@ pub(crate) struct Gate {
     pub(crate) folder: PathBuf,
     /// What the gate knows of credentials, until a reload.
     pub(crate) facts: Facts,
+    /// Where its store is, unless in a file of its folder.
+    pub(crate) magento: Option<MagentoDatabase>,
     time: Arc<AtomicI64>,
     reloader: Reloader,
     runtime: Handle,
@@ -53,6 +58,8 @@ pub(crate) struct Setup {
     time: i64,
     is_on_system_time: bool,
     folder: Option<PathBuf>,
+    is_attached: bool,
+    magento: Option<MagentoDatabase>,
 }
 
 impl Setup {
@@ -65,6 +72,8 @@ impl Setup {
             time: 1_795_248_000,
             is_on_system_time: false,
             folder: None,
+            is_attached: magento::is_default(),
+            magento: None,
         }
     }
 
@@ -92,6 +101,12 @@ impl Setup {
         self
     }
 
+    /// Has its store in Magento's own tables, in MariaDB.
+    pub(crate) const fn attached(mut self) -> Self {
+        self.is_attached = true;
+        self
+    }
+
     /// Keeps the store and the journal of an earlier gate.
     pub(crate) fn in_folder(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_owned());
@@ -100,12 +115,17 @@ impl Setup {
 
     /// The configuration file's text.
     pub(crate) fn toml(&self) -> String {
+        self.toml_with(self.magento.as_ref())
+    }
+
+    /// The same, for the store of a gate that is there.
+    pub(crate) fn toml_with(&self, magento: Option<&MagentoDatabase>) -> String {
         let root = env!("CARGO_MANIFEST_DIR");
         let mut sections: Vec<(&str, String)> = vec![
             ("listen", "proxy = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nworkers = 2\n".to_owned()),
             ("upstream", self.url()),
             ("store", "url = \"sqlite://portcullis.db\"\n".to_owned()),
-            ("magento", format!("crypt_key = \"{CRYPT_KEY}\"\n")),
+            ("magento", format!("crypt_key = \"{CRYPT_KEY}\"\nsettings = \"file\"\n")),
             (
                 "acl",
                 format!(
@@ -116,6 +136,11 @@ impl Setup {
         ];
         if !self.sections.iter().any(|(name, lines)| *name == "log" && lines.contains("access")) {
             sections.last_mut().unwrap().1.push_str("access = \"off\"\n");
+        }
+        if let Some(magento) = magento {
+            // What is the default elsewhere.
+            sections[1].1.push_str("credentials = \"strip\"\n");
+            sections[2].1 = format!("url = \"{}\"\n", magento.url());
         }
         for (name, lines) in &self.sections {
             match sections.iter_mut().find(|(known, _)| known == name) {
@@ -155,10 +180,16 @@ impl Setup {
     }
 
     /// Starts the gate, or says why it does not.
-    pub(crate) fn try_start(self) -> Result<Gate, BuildError> {
+    pub(crate) fn try_start(mut self) -> Result<Gate, BuildError> {
         let kept = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = self.folder.clone().unwrap_or_else(|| kept.as_ref().unwrap().path().to_owned());
         std::fs::create_dir_all(folder.join("sessions")).unwrap();
+        if self.is_attached {
+            let known = MagentoDatabase::of_folder(&folder);
+            let magento = known.unwrap_or_else(|| MagentoDatabase::create(&folder, &self.fixtures));
+            self.magento = Some(magento);
+        }
+        let magento = self.magento.clone();
         let config = Config::from_toml(&self.toml(), &folder).unwrap_or_else(|errors| panic!("{errors}"));
         let time = Arc::new(AtomicI64::new(self.time));
         let (report, reported) = mpsc::channel();
@@ -172,7 +203,7 @@ impl Setup {
                 seconds => UnixTime::from_seconds(seconds),
             })
         };
-        let is_fresh = self.folder.is_none();
+        let is_fresh = self.folder.is_none() && !self.is_attached;
         let (fixtures, database) = (self.fixtures, folder.join("portcullis.db"));
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -181,7 +212,7 @@ impl Setup {
         });
         let ((proxy, admin), (reloader, facts), runtime) = reported.recv().expect("the gate reports")?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Gate { proxy, admin, folder, facts, time, reloader, runtime, stop, thread, _kept: kept })
+        Ok(Gate { proxy, admin, folder, facts, magento, time, reloader, runtime, stop, thread, _kept: kept })
     }
 }
 
@@ -253,7 +284,7 @@ impl Gate {
 
     /// Takes up the configuration of another set-up.
     pub(crate) fn reload(&self, setup: &Setup) -> Result<(), ReloadError> {
-        let loaded = Config::from_toml(&setup.toml(), &self.folder);
+        let loaded = Config::from_toml(&setup.toml_with(self.magento.as_ref()), &self.folder);
         self.runtime.block_on(self.reloader.take_up(loaded))
     }
 
@@ -264,6 +295,9 @@ impl Gate {
 
     /// Runs a statement on the gate's database, beside the gate.
     pub(crate) fn sql(&self, statement: &str) {
+        if let Some(magento) = &self.magento {
+            return magento.sql(statement);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let pool = pool(&self.folder.join("portcullis.db")).await;
@@ -274,6 +308,9 @@ impl Gate {
 
     /// The rows that a query finds, every column as text, as the recordings write them.
     pub(crate) fn rows(&self, query: &str) -> Vec<Vec<String>> {
+        if let Some(magento) = &self.magento {
+            return magento.rows(query);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let pool = pool(&self.folder.join("portcullis.db")).await;

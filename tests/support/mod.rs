@@ -5,10 +5,12 @@
 pub(crate) mod fault_proxy;
 pub(crate) mod fixture;
 pub(crate) mod gate;
+pub(crate) mod magento;
 pub(crate) mod party;
 pub(crate) mod process;
 pub(crate) mod servers;
 pub(crate) mod sessions;
 pub(crate) mod signing;
+pub(crate) mod statements;
 pub(crate) mod upstream;
 pub(crate) mod wire;

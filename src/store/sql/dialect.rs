@@ -66,6 +66,11 @@ impl Texts {
         rendered
     }
 
+    /// Every text that was asked for.
+    pub(super) fn known(&self) -> Vec<String> {
+        self.rendered.iter().map(|rendered| rendered.sql.to_string()).collect()
+    }
+
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -61,7 +61,8 @@ pub struct JobRow {
 }
 
 impl SqlStore {
-    /// Claims a job until a time, unless somebody has it, or it was done after `done_after`.
+    /// Claims a job until a time, unless somebody has it, or it was done after `done_after`. A Magento's database keeps no claims:
+    /// there everybody has it.
     ///
     /// # Errors
     ///
@@ -72,7 +73,10 @@ impl SqlStore {
         (now, until): (UnixTime, UnixTime),
         done_after: Option<UnixTime>,
     ) -> Result<bool, StoreError> {
-        self.require_own("who runs a job")?;
+        // Nobody can say it there. Batches look at each row again when they delete it: two runners are one too many, and no harm.
+        if self.is_magentos() {
+            return Ok(true);
+        }
         let statement = match self.pool.dialect() {
             Dialect::Sqlite | Dialect::Postgres => TAKE,
             Dialect::MySql => {
@@ -96,7 +100,9 @@ impl SqlStore {
         lease: Lease<'_>,
         (now, until): (UnixTime, UnixTime),
     ) -> Result<bool, StoreError> {
-        self.require_own("who runs a job")?;
+        if self.is_magentos() {
+            return Ok(true);
+        }
         let keep = query(KEEP).bind(lease.job).bind(lease.owner).bind(now.seconds()).bind(until.seconds());
         Ok(keep.execute(&self.pool).await?.rows_affected() == 1)
     }
@@ -111,19 +117,23 @@ impl SqlStore {
         lease: Lease<'_>,
         finished_at: Option<UnixTime>,
     ) -> Result<(), StoreError> {
-        self.require_own("who runs a job")?;
+        if self.is_magentos() {
+            return Ok(());
+        }
         let finished_at = finished_at.map(UnixTime::seconds);
         query(GIVE_BACK).bind(lease.job).bind(lease.owner).bind(finished_at).execute(&self.pool).await?;
         Ok(())
     }
 
-    /// Every job that ever ran.
+    /// Every job that ever ran; a Magento's database does not know.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Corrupt`] where a row makes no sense.
     pub async fn jobs(&self) -> Result<Vec<JobRow>, StoreError> {
-        self.require_own("who runs a job")?;
+        if self.is_magentos() {
+            return Ok(Vec::new());
+        }
         let rows = query(ROWS).fetch_all(&self.pool).await?;
         rows.iter().map(job).collect()
     }

@@ -42,6 +42,8 @@ macro_rules! token_owners {
     };
 }
 
+pub(super) use {token_columns, token_owners};
+
 const TOKEN: &str = concat!(
     "SELECT ",
     token_columns!(),
@@ -173,14 +175,14 @@ impl SqlStore {
         Ok(OauthRows { consumer: mapper::consumer(&row)?, token: mapper::token(&row)? })
     }
 
-    /// The newest consumer secrets as stored, a few of them: enough to tell whether a crypt key is theirs.
+    /// The newest consumer secrets as stored, some hundred of them: enough to tell whether a crypt key is theirs.
     ///
     /// # Errors
     ///
     /// As [`SqlStore::token`].
     pub async fn some_consumer_secrets(&self) -> Result<Vec<Secret<String>>, StoreError> {
         let secrets = query(
-            r#"SELECT secret AS "oauth_consumer.secret" FROM {oauth_consumer} ORDER BY entity_id DESC LIMIT 16"#,
+            r#"SELECT secret AS "oauth_consumer.secret" FROM {oauth_consumer} ORDER BY entity_id DESC LIMIT 256"#,
         );
         let rows = secrets.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Columns(row).secret("oauth_consumer.secret")).collect()

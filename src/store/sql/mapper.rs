@@ -20,14 +20,13 @@ use crate::{
 };
 
 pub(super) fn token(row: &Columns<'_>) -> Result<Option<TokenRow>, StoreError> {
-    if row.optional_number::<u32>("oauth_token.entity_id")?.is_none() {
-        return Ok(None);
-    }
+    let Some(id) = row.optional_number("oauth_token.entity_id")? else { return Ok(None) };
     let user = match admin(row)? {
         Some(admin) => Some(admin),
         None => customer(row)?,
     };
     Ok(Some(TokenRow {
+        id,
         token_type: token_type(&row.text("oauth_token.type")?),
         user_type: row.optional_number("oauth_token.user_type")?,
         consumer_id: row.optional_number("oauth_token.consumer_id")?,

@@ -8,6 +8,7 @@
 //! Nothing is cached, judged or logged here.
 
 mod address;
+mod attached;
 mod change_feed;
 mod changes;
 mod columns;
@@ -24,6 +25,7 @@ mod mysql;
 mod postgres;
 mod principals;
 mod proving;
+mod recheck;
 mod reference;
 mod settings;
 mod sqlite;
@@ -38,11 +40,13 @@ mod writers;
 
 pub use crate::store::records::IntegrationStatus;
 pub use address::Address;
+pub use attached::{Examined, Feature, NEEDS, Need, Problem, Right};
 pub use change_feed::{ChangeMark, Changed, Changes};
 pub use changes::{Change, TokenValues, View};
 pub use leases::{JobRow, Lease};
 pub use migrate::MigrationReport;
 pub use principals::{Principal, Principals};
+pub use recheck::TablesMark;
 pub use store::SqlStore;
 pub use sweep::{Stale, Swept};
 pub use writers::{

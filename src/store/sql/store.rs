@@ -109,6 +109,22 @@ impl SqlStore {
         self.pool.texts.flavor == Flavor::Magentos
     }
 
+    /// The statements that this store has used so far, as the database gets them.
+    #[must_use]
+    pub fn statements(&self) -> Vec<String> {
+        let mut known = self.pool.texts.known();
+        known.extend(self.readers.texts.known());
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+
+    /// The same store, that reads where it writes.
+    #[must_use]
+    pub(in crate::store) fn without_replica(&self) -> Self {
+        Self { pool: self.pool.clone(), readers: self.pool.clone(), has_replica: false }
+    }
+
     /// Asks the database for a sign of life, where lookups go.
     ///
     /// # Errors

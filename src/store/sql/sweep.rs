@@ -87,7 +87,7 @@ impl Stale {
             // lose its row between two steps. The consumer's `updated_at` moves when one begins (4.2).
             Self::Handshakes(_) => sweep!(
                 "{oauth_token}",
-                "created_at <= ?1 AND type IN ('request', 'verifier') AND NOT EXISTS (
+                "created_at <= ?1 AND [[type IN ('request', 'verifier')|type = 'request']] AND NOT EXISTS (
                     SELECT 1 FROM {oauth_consumer} AS c
                     WHERE c.entity_id = {oauth_token}.consumer_id AND c.updated_at > ?1)"
             ),
@@ -115,9 +115,15 @@ impl Stale {
         }
     }
 
-    /// Whether the rows are in a table of ours.
-    const fn is_ours(self) -> bool {
-        matches!(self, Self::OlderSecrets(_) | Self::OlderTokens(_))
+    /// Whether Magento itself would delete such rows from its database.
+    const fn is_magentos(self) -> bool {
+        match self {
+            Self::AuthenticationFailures(_)
+            | Self::UserTokens(..)
+            | Self::Nonces(_)
+            | Self::Handshakes(_) => true,
+            Self::Revocations(_) | Self::OlderSecrets(_) | Self::OlderTokens(_) => false,
+        }
     }
 
     const fn user_type(self) -> Option<i64> {
@@ -142,13 +148,13 @@ impl Stale {
 }
 
 impl SqlStore {
-    /// Deletes some of the rows that are past their time. Where there is no such table there are none.
+    /// Deletes some of the rows that are past their time. In a Magento's database those stay that Magento never deletes.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] on an outage, [`StoreError::Unfit`] for a time that no column can hold.
     pub async fn sweep(&self, stale: Stale, most: u32) -> Result<Swept, StoreError> {
-        if stale.is_ours() && self.is_magentos() {
+        if self.is_magentos() && !stale.is_magentos() {
             return Ok(Swept { deleted: 0, may_be_more: false });
         }
         let statements = stale.statements();
