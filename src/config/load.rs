@@ -173,7 +173,8 @@ impl Config {
         let noted = &mut report;
         let replies = noted.take("replies", raw.replies, Replies::Magento);
         let listen = Listen::parse(raw.listen, noted);
-        let upstream = Upstream::parse(raw.upstream, raw.store.is_magentos(), noted);
+        let is_magentos = raw.store.is_magentos();
+        let upstream = Upstream::parse(raw.upstream, is_magentos, noted);
         let store = Store::parse(raw.store, noted);
         let magento = Magento::parse(raw.magento, store.as_ref(), noted);
         let credentials = upstream.as_ref().map_or(Credentials::Strip, |upstream| upstream.credentials);
@@ -192,14 +193,9 @@ impl Config {
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
         let limits = Limits::parse(raw.limits, redis.as_ref(), noted);
         let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
-        let log = Log::parse(raw.log, noted);
-        let reload = Reload::parse(raw.reload, noted);
+        let (log, reload) = (Log::parse(raw.log, noted), Reload::parse(raw.reload, noted));
         let audit = Audit::parse(raw.audit, noted);
-        let jobs = Jobs::parse(
-            raw.jobs,
-            (oauth.timestamp_window, store.as_ref().is_some_and(|store| store.database.is_magentos())),
-            noted,
-        );
+        let jobs = Jobs::parse(raw.jobs, (oauth.timestamp_window, is_magentos), noted);
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
         let mut files = report.files().to_vec();

@@ -44,6 +44,9 @@ pub enum InquiryError {
     /// The target cannot be read.
     #[error("the target is not a path or URL that HTTP allows; the gate would answer 400")]
     Target,
+    /// A target with a fragment, which is a client's own (RFC 9112 section 3.2).
+    #[error("the target holds a '#': a fragment is never sent, and the gate answers 400")]
+    Fragment,
     /// A header line cannot be read.
     #[error("header line {0} is not \"Name: value\"; the gate would answer 400")]
     Header(usize),

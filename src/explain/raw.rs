@@ -41,6 +41,9 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>), InquiryError> {
     if method.is_empty() || target.is_empty() || !is_version || words.next().is_some() {
         return Err(InquiryError::RequestLine);
     }
+    if target.contains(&b'#') {
+        return Err(InquiryError::Fragment);
+    }
     let method = String::from_utf8(method.to_vec()).map_err(|_| InquiryError::Method)?;
     Ok((method, target.to_vec()))
 }
@@ -96,6 +99,7 @@ mod tests {
             ("GET / WAT/1.1", InquiryError::RequestLine),
             ("G\u{1}T / HTTP/1.1", InquiryError::Method),
             ("GET htt\\p HTTP/1.1", InquiryError::Target),
+            ("GET /a#b HTTP/1.1", InquiryError::Fragment),
             ("GET / HTTP/1.1\nHost: h\nsecret", InquiryError::Header(2)),
             ("GET / HTTP/1.1\nHo st: h", InquiryError::Header(1)),
             ("GET / HTTP/1.1\nHost: h\x01", InquiryError::Header(1)),

@@ -80,7 +80,8 @@ impl App {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let tls = TlsHome::open(&config, clock.now())?;
-        let (Opened { store, judge, reference }, silence) = Opened::begin(&config, &files.tree).await?;
+        let (Opened { store, judge, reference }, silence) =
+            Box::pin(Opened::begin(&config, &files.tree)).await?;
         let metrics = Arc::new(Metrics::new());
         let link = shared::link(&config, &metrics)?;
         let nonces = open_nonces(&config, &clock, (link.as_ref(), &metrics))?;
@@ -95,21 +96,18 @@ impl App {
         let watch = StoreWatch::new(&store, facts.clone(), &metrics, &config.cache);
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let measure = measure_tls(measure, &metrics, (&tls, &clock));
-        let limits = LimitKeeper::new(&config, link.as_ref(), &metrics, &clock);
-        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits, &tls));
+        let limits = (LimitKeeper::new(&config, link.as_ref(), &metrics, &clock), config.limits.sync);
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits.0, &tls));
         let desks = kept.desks(&config, &facts)?;
-        let window = config.oauth.timestamp_window.min(config.oauth.future_window);
+        let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
+        let clock_watch = clock_watch(&config, &clock, &metrics, &standing);
         let (refresh_interval, jobs) = (wire::refresh_interval(&config), config.jobs.clone());
-        let limits = (limits, config.limits.sync);
         let reloader = Reloader::new(config, kept, (files, names), (facts, reference, desks), upstream);
         let rules = reloader.rules();
         let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
-        let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
-        let measure = and_upstream(measure, rules.clone());
-        let admin = admin_state(measure, &metrics, &rules, (&accepts, &standing));
-        let proof = Proof::begin(reloader.clone(), standing.clone(), silence).await?;
-        let clock_watch =
-            ClockWatch { clock: clock.clone(), metrics: Arc::clone(&metrics), standing, window };
+        let admin =
+            admin_state(and_upstream(measure, rules.clone()), &metrics, &rules, (&accepts, &standing));
+        let proof = Box::pin(Proof::begin(reloader.clone(), standing, silence)).await?;
         let chores = Chores {
             store,
             rules,
@@ -277,6 +275,16 @@ async fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Bu
     let listener = bound.map_err(|source| BuildError::Bind { what: "listen.admin", address, source })?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
+}
+
+/// Looks out for jumps of the clock that are as long as the shorter of the two windows of timestamps.
+fn clock_watch(config: &Config, clock: &Clock, metrics: &Arc<Metrics>, standing: &Standing) -> ClockWatch {
+    ClockWatch {
+        clock: clock.clone(),
+        metrics: Arc::clone(metrics),
+        standing: standing.clone(),
+        window: config.oauth.timestamp_window.min(config.oauth.future_window),
+    }
 }
 
 fn admin_state(
