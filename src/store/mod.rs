@@ -20,6 +20,7 @@ pub mod invalidations;
 pub mod judge;
 mod loader;
 pub mod logins;
+mod lookup;
 #[cfg(test)]
 mod model;
 pub mod nonces;
