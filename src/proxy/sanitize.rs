@@ -86,7 +86,7 @@ fn host<'a>(rules: &SanitizeRules, head: &'a Parts) -> Result<&'a str, Rejection
     let (Some(Ok(host)), None) = (values.next().map(HeaderValue::to_str), values.next()) else {
         return Err(refused);
     };
-    let is_plain = !host.is_empty() && host.bytes().all(is_host_byte);
+    let is_plain = host.bytes().all(is_host_byte) && is_authority(host);
     let is_served =
         rules.hosts.is_empty() || rules.hosts.iter().any(|served| served.eq_ignore_ascii_case(host));
     if is_plain && is_served { Ok(host) } else { Err(refused) }
@@ -95,6 +95,18 @@ fn host<'a>(rules: &SanitizeRules, head: &'a Parts) -> Result<&'a str, Rejection
 /// Letters, digits and the punctuation of names, addresses and ports; no userinfo, path or blank.
 const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+}
+
+/// A name or an address, and perhaps a port (RFC 3986 section 3.2): what every reader takes for the same one, and HTTP/2 can say.
+fn is_authority(host: &str) -> bool {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap_or_default(),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port =
+        |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_named = !name.is_empty() && !name.contains(['[', ']']);
+    is_named && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// A path, or an absolute URI that agrees with Host. `CONNECT`, `TRACE` and `*` have no meaning here. Methods are compared
@@ -129,5 +141,24 @@ fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Rejection> {
         (None, _) => Ok(Credential::None),
         (Some(value), None) => Credential::parse(value.as_bytes()).map_err(|_| refused),
         (Some(_), Some(_)) => Err(refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_what_every_reader_takes_for_one() {
+        for host in ["a", "shop.test", "a:80", "10.0.0.1:8080", "[::1]", "[::1]:443", "a_b-c"] {
+            assert!(is_authority(host), "{host}");
+            assert!(http::uri::Authority::try_from(host).is_ok(), "{host}: HTTP/2 can say it");
+        }
+        for host in [
+            "", ":", ":80", "a:", "a:b", "a:b:c", "a:80:80", "a:123456", "[", "]", "[]", "[::1", "::1]",
+            "[::1]x", "[::1]:", "a[b]", "[[::1]]",
+        ] {
+            assert!(!is_authority(host), "{host}");
+        }
     }
 }

@@ -134,12 +134,14 @@ impl Chores {
     async fn refresh(&self) -> Result<bool, StoreError> {
         let shared = Arc::clone(&self.rules.borrow());
         let facts = &shared.facts;
-        let changed = refresh_settings(&self.store, facts.settings()).await?;
+        // A Magento's tables are compared where they are written: a replica may not have heard of the change.
+        let store = if self.store.is_magentos() { self.store.without_replica() } else { self.store.clone() };
+        let changed = refresh_settings(&store, facts.settings()).await?;
         if changed {
             facts.cache().invalidate_everyone();
         }
         let settings = facts.settings().current().clone();
-        Ok(shared.pipeline.reference.refresh(&self.store, &settings).await? || changed)
+        Ok(shared.pipeline.reference.refresh(&store, &settings).await? || changed)
     }
 
     async fn sync_nonces(self, mut drain: watch::Receiver<bool>) {

@@ -106,8 +106,10 @@ pub(super) struct Proven {
 pub struct FactCache {
     pub(super) memory: Arc<Memory<Machine>>,
     pub(super) prints: Arc<Prints>,
-    /// Credentials whose rows differed: a replica may not know yet.
-    contested: moka::sync::Cache<CredentialKey, ()>,
+    /// Whom something happened to a while ago: a replica may not know yet.
+    contested: moka::sync::Cache<Subject, ()>,
+    /// Credentials whose rows differed, whoever they are of.
+    disproven: moka::sync::Cache<CredentialKey, ()>,
     announcer: Arc<OnceLock<Announcer>>,
 }
 
@@ -125,8 +127,10 @@ impl FactCache {
             .build();
         let contested =
             moka::sync::Cache::builder().max_capacity(settings.entries).time_to_live(CONTESTED).build();
+        let disproven =
+            moka::sync::Cache::builder().max_capacity(settings.entries).time_to_live(CONTESTED).build();
         let memory = Arc::new(Memory { settings, positive, negative, generations: Generations::default() });
-        Self { memory, prints: Arc::default(), contested, announcer: Arc::default() }
+        Self { memory, prints: Arc::default(), contested, disproven, announcer: Arc::default() }
     }
 
     /// Has the changes of this process told to other replicas from now on.
@@ -144,6 +148,7 @@ impl FactCache {
 
     /// Drops the same because of what others changed, which they told everybody.
     pub fn invalidate_here(&self, subject: Subject) {
+        self.contested.insert(subject, ());
         self.memory.generations.invalidate(subject);
     }
 
@@ -166,16 +171,23 @@ impl FactCache {
 
     /// Drops a fact whose rows differ from what it was built from, and every other about the same subject.
     pub(super) fn disprove(&self, proven: &Proven) {
-        self.contested.insert(proven.key, ());
+        self.disproven.insert(proven.key, ());
         self.memory.positive.clear(&proven.key);
+        // Other replicas compare for themselves.
         if let Some(subject) = proven.subject {
-            self.invalidate(subject);
+            self.invalidate_here(subject);
         }
     }
 
     /// Whether the rows of a credential differed a while ago.
-    pub(super) fn is_contested(&self, key: &CredentialKey) -> bool {
-        self.contested.contains_key(key)
+    pub(super) fn was_disproven(&self, key: &CredentialKey) -> bool {
+        self.disproven.contains_key(key)
+    }
+
+    /// Whether something happened a while ago to whom a fact lets in.
+    pub(super) fn is_contested(&self, fact: &Fact) -> bool {
+        let subject = fact.grant().and_then(|grant| subject(&grant.context));
+        subject.is_some_and(|subject| self.contested.contains_key(&subject))
     }
 
     /// Drops every fact, and every lookup that is under way: the rules they were judged by have changed.

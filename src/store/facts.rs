@@ -233,10 +233,7 @@ impl Inner {
         lookup: &Lookup,
     ) -> Result<(Fact, Evidence), LookupFailed> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
-        // What was disproven must not be proven again by a replica that has not heard of it.
-        let is_contested = self.cache.is_contested(&key);
-        let store = if is_contested { self.store.without_replica() } else { self.store.clone() };
-        let asked = self.ask(&store, lookup);
+        let asked = self.ask_whom_may_know(key, lookup);
         let Ok(answer) = tokio::time::timeout(self.settings.timeout, asked).await else {
             let failed = LookupFailed::Timeout;
             self.guarded.count(failed.word());
@@ -248,6 +245,24 @@ impl Inner {
             self.guarded.tell(LookupFailed::Unavailable, error);
         }
         answer.map_err(|_told| LookupFailed::Unavailable)
+    }
+
+    /// What ended must not begin again because a replica has not heard of it.
+    async fn ask_whom_may_know(
+        &self,
+        key: CredentialKey,
+        lookup: &Lookup,
+    ) -> Result<(Fact, Evidence), Unanswered> {
+        if !self.store.has_replica() {
+            return self.ask(&self.store, lookup).await;
+        }
+        if !self.cache.was_disproven(&key) {
+            let answer = self.ask(&self.store, lookup).await?;
+            if !self.cache.is_contested(&answer.0) {
+                return Ok(answer);
+            }
+        }
+        self.ask(&self.store.without_replica(), lookup).await
     }
 
     async fn ask(&self, store: &SqlStore, lookup: &Lookup) -> Result<(Fact, Evidence), Unanswered> {

@@ -12,7 +12,7 @@ use super::primitives::Number;
 const SLOTS: usize = 4096;
 
 /// Somebody or something whose change kills cached facts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// An admin, by `admin_user.user_id`.
     Admin(u32),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     metrics::{HandshakeLabel, Metrics},
     proxy::{
-        peer::Peer,
+        peer::{Peer, TrustedProxies},
         proxy_line::{self, Announced, MAX_V2},
     },
 };
@@ -108,6 +108,7 @@ async fn take_in(
     metrics: &Metrics,
 ) -> Result<Arrived, TurnedAway> {
     let mut address = address.ip();
+    let (mut believed, nobody) = (&settings.trusted_proxies, TrustedProxies::new(Vec::new()));
     if settings.requires_proxy_line {
         if !settings.trusted_proxies.contains(address) {
             return Err(TurnedAway::Unlisted);
@@ -116,10 +117,11 @@ async fn take_in(
         let said = tokio::time::timeout(settings.header_timeout, reading).await;
         match said.map_err(|_late| TurnedAway::LateLine)?? {
             Announced::Client(client) => address = client,
-            Announced::Sender => {}
+            // Whoever came through it may have written whatever it likes.
+            Announced::Sender => believed = &nobody,
         }
     }
-    let peer = Peer::new(address, &settings.trusted_proxies, settings.tls.is_some());
+    let peer = Peer::new(address, believed, settings.tls.is_some());
     let Some(tls) = &settings.tls else {
         let speaks_http2 = settings.h2c && {
             let reading = begins_http2(&mut socket);

@@ -272,7 +272,8 @@ impl<S: Unpin> Observed<S> {
 
     /// Lets whoever reads next begin with these.
     pub(super) fn put_back(&mut self, bytes: Bytes) {
-        self.unread = bytes;
+        self.unread =
+            if self.unread.is_empty() { bytes } else { [bytes, self.unread.clone()].concat().into() };
     }
 
     fn socket(&mut self) -> io::Result<Pin<&mut S>> {

@@ -92,15 +92,48 @@ impl Owners {
             .unwrap_or_else(|| self.table(keys).look(keys.owner, now, count))
     }
 
-    /// Takes `count` requests. The larger network is asked first: where it refuses, nothing was taken from the owner.
+    /// Takes `count` requests. What either of owner and larger network refuses is taken from neither: one network must not
+    /// empty the bucket of its neighbors by asking for what it does not get.
     pub fn take(&self, keys: &Keys, now: Tick, count: NonZeroU32) -> Answer {
-        let wider = keys.wider.map(|wider| self.wider.take(wider, now, count));
-        wider
-            .filter(|answer| answer.level.is_err())
-            .unwrap_or_else(|| self.table(keys).take(keys.owner, now, count))
+        let own = self.table(keys);
+        if let Some(wider) = keys.wider {
+            let looked = own.look(keys.owner, now, count);
+            if looked.level.is_err() {
+                return looked;
+            }
+            let taken = self.wider.take(wider, now, count);
+            if taken.level.is_err() {
+                return taken;
+            }
+        }
+        own.take(keys.owner, now, count)
     }
 
     const fn table(&self, keys: &Keys) -> &Arc<RateTable> {
         if keys.wider.is_some() { &self.networks } else { &self.plain }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::quota::Rate;
+
+    const ONE: NonZeroU32 = NonZeroU32::MIN;
+
+    #[test]
+    fn a_network_that_asks_for_more_than_it_gets_takes_nothing_from_its_neighbors() {
+        let quota = Quota::new(Rate::parse("1/s").unwrap(), NonZeroU32::new(2).unwrap());
+        let owners = Owners::new(quota, Room { owners: 64, networks: 64 }, false);
+        let now = Tick::from_nanos(1_000_000_000);
+        let passes = |address: &str| {
+            let keys = Keys::address(address.parse().unwrap(), Widths { ipv4: 32, ipv6: 64 });
+            owners.take(&keys, now, ONE).level.is_ok()
+        };
+        let of_one = (0..1000).filter(|_| passes("2001:db8:1:1::1")).count();
+        assert_eq!(of_one, 2);
+        assert!(passes("2001:db8:1:2::1"), "its neighbor in the same /48");
+        let of_many = (0x10..0x100).filter(|network| passes(&format!("2001:db8:1:{network:x}::1"))).count();
+        assert_eq!(of_many, 2 * 16 - 3, "all of them share what the larger network has");
     }
 }

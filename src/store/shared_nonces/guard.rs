@@ -99,10 +99,15 @@ impl Health {
         }
         if self.may_evict.swap(found.may_evict, Ordering::AcqRel) != found.may_evict && found.may_evict {
             tracing::error!(
-                "maxmemory-policy of Redis may evict nonces, and evicted ones can be replayed: set it to noeviction"
+                "maxmemory-policy of Redis may evict nonces, which could be replayed: signatures are refused until it is noeviction"
             );
         }
         nonces.metrics.may_evict.set(i64::from(found.may_evict));
+    }
+
+    /// Whether Redis may throw nonces away, as far as is known.
+    pub(super) fn may_evict(&self) -> bool {
+        self.may_evict.load(Ordering::Acquire)
     }
 
     /// Redis has no memory for another nonce.

@@ -130,6 +130,10 @@ impl SharedNonces {
                 Err(_) => return Recorded::Unanswered,
             },
         };
+        // What may be thrown away could pass again.
+        if self.health.may_evict() {
+            return Recorded::Full;
+        }
         let (timestamp, kept) = (claim.timestamp.seconds().to_string(), kept.to_string());
         let attempt = rand::random::<u64>().to_be_bytes();
         let arguments =

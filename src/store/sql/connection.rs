@@ -199,10 +199,12 @@ impl Transaction {
             Kind::SqliteTransaction(transaction) => transaction.commit().await,
             Kind::MySql(mut held) => {
                 sqlx::raw_sql("COMMIT").execute(held.begin_statement()).await?;
-                if held.is_locked {
-                    mysql::unlock_changes(held.begin_statement(), texts.prefix()).await?;
+                // It is done, whatever becomes of the lock: a connection that keeps it is closed, which gives it back.
+                let is_free = !held.is_locked
+                    || mysql::unlock_changes(held.begin_statement(), texts.prefix()).await.is_ok();
+                if is_free {
+                    held.end_transaction();
                 }
-                held.end_transaction();
                 Ok(())
             }
             Kind::Postgres(mut held) => {

@@ -119,9 +119,14 @@ impl SqlStore {
         known
     }
 
+    /// Whether lookups read a replica.
+    pub(in crate::store) const fn has_replica(&self) -> bool {
+        self.has_replica
+    }
+
     /// The same store, that reads where it writes.
     #[must_use]
-    pub(in crate::store) fn without_replica(&self) -> Self {
+    pub fn without_replica(&self) -> Self {
         Self { pool: self.pool.clone(), readers: self.pool.clone(), has_replica: false }
     }
 

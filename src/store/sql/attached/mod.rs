@@ -4,10 +4,10 @@
 //! [`examine`] asks the server whether all of it is there and allowed, and writes nothing.
 
 mod examine;
-#[cfg(test)]
-mod listed;
 mod needs;
 mod problem;
+#[cfg(test)]
+mod testing;
 
 pub use needs::{Feature, NEEDS, Need, Right};
 pub use problem::{Examined, Problem};

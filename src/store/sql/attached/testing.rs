@@ -43,9 +43,7 @@ fn sources(folder: &Path) -> Vec<String> {
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
             sources.extend(sources_of(name, &path));
-        } else if !["testing.rs", "dialect.rs", "migrate.rs", "postgres.rs", "examine.rs", "listed.rs"]
-            .contains(&name)
-        {
+        } else if !["testing.rs", "dialect.rs", "migrate.rs", "postgres.rs", "examine.rs"].contains(&name) {
             let text = fs::read_to_string(&path).unwrap();
             sources.push(text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned());
         }
