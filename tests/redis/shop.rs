@@ -43,12 +43,17 @@ impl Shop {
         Self { gates, upstream }
     }
 
-    /// Gates that have Redis, at [`BEGIN`] + [`FLOOR`] + 1. An empty Redis that no gate knows refuses what is older than the first
-    /// look, and no more.
+    /// Gates that have Redis, at [`BEGIN`] + [`FLOOR`] + 1.
     pub(crate) fn settled(count: usize, redis: &str) -> Self {
         let shop = Self::start(count, redis);
-        shop.settle_above(BEGIN, BEGIN);
+        shop.settle_first();
         shop
+    }
+
+    /// Moves every clock on, and answers the new time. An empty Redis that no gate knows refuses what is older than the first
+    /// look at it, and no more.
+    pub(crate) fn settle_first(&self) -> i64 {
+        self.settle_above(BEGIN, BEGIN)
     }
 
     /// Moves every clock behind the quarantine that began at a time, and answers the new one.
