@@ -78,7 +78,12 @@ impl Operator {
 
     /// What changed in the store since the last call.
     async fn changes(&self) -> Result<Vec<Changed>, StoreError> {
-        let mut seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A store without a feed says so itself.
+        let mut seen = match known {
+            Some(seen) => seen,
+            None => self.store.change_mark().await?,
+        };
         let mut found = Vec::new();
         while found.len() < MOST {
             match self.store.changes_since(seen).await? {
@@ -90,7 +95,7 @@ impl Operator {
                 }
             }
         }
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         Ok(found)
     }
 }

@@ -53,8 +53,8 @@ pub struct Operator {
     pub(super) store: SqlStore,
     /// Where running replicas are told, if they can be.
     pub(super) board: Option<Board>,
-    /// Up to where they were told.
-    pub(super) seen: Mutex<ChangeMark>,
+    /// Up to where they were told; `None` where a Magento's own database notes no changes.
+    pub(super) seen: Mutex<Option<ChangeMark>>,
 }
 
 impl App {
@@ -68,7 +68,7 @@ impl App {
         let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
         let audit = open_audit(config, &clock, &metrics)?;
         let board = shared::link(config, &metrics)?.map(Board::new);
-        let seen = Mutex::new(store.change_mark().await?);
+        let seen = if store.is_magentos() { None } else { Some(store.change_mark().await?) };
         let foundation = Foundation {
             store: store.clone(),
             encryptor: judge.encryptor.clone(),
@@ -91,7 +91,7 @@ impl App {
             audit,
             store,
             board,
-            seen,
+            seen: Mutex::new(seen),
         })
     }
 }

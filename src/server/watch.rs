@@ -107,7 +107,10 @@ impl ChangeWatch {
     async fn look(&self, seen: &mut ChangeMark) -> Result<(), StoreError> {
         let cache = self.facts.cache();
         loop {
-            match self.store.changes_since(*seen).await? {
+            let changes = self.store.changes_since(*seen).await?;
+            // Before anybody is taken out of the cache, who would be refused until the store is asked again.
+            self.facts.heard();
+            match changes {
                 Changes::None => return Ok(()),
                 Changes::Rewound(mark) => {
                     tracing::warn!("the store went back in time; every cached caller is asked for again");

@@ -96,6 +96,13 @@ impl Breaker {
         Some(Leave { round: self.round })
     }
 
+    /// The store answered a question that was not asked through here: whoever asks next may try at once.
+    pub(super) const fn heard(&mut self, now: Instant) {
+        if let State::Open { since, .. } = self.state {
+            self.state = State::Open { since, probe_at: now };
+        }
+    }
+
     /// The store answered, whatever it said.
     pub(super) fn answered(&mut self, leave: Leave, now: Instant) -> Option<Change> {
         if leave.round != self.round {
@@ -255,6 +262,25 @@ mod tests {
         assert_eq!(bench.breaker.state(), BreakerState::Open);
         bench.wait(500);
         assert!(bench.admit().is_some());
+    }
+
+    /// Whoever lost his place in the cache to the first look after an outage was refused until the next probe.
+    #[test]
+    fn a_store_that_was_heard_of_is_tried_at_once() {
+        let mut bench = Bench::opened();
+        bench.wait(1);
+        assert!(bench.admit().is_none());
+        bench.breaker.heard(bench.now);
+        assert_eq!(bench.breaker.state(), BreakerState::Open, "it has answered somebody else");
+        let probe = bench.admit().expect("the probe");
+        bench.breaker.heard(bench.now);
+        assert!(bench.admit().is_none(), "still one at a time");
+        assert_eq!(bench.breaker.silent(probe, bench.now), None);
+        bench.wait(499);
+        assert!(bench.admit().is_none());
+        bench.breaker.distrust();
+        bench.breaker.heard(bench.now);
+        assert!(bench.admit().is_none(), "an answer is no proof");
     }
 
     #[test]

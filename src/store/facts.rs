@@ -125,6 +125,11 @@ impl Facts {
         self.0.guarded.trust();
     }
 
+    /// The store answered a question that was not a lookup: if it was silent before, the next lookup tries at once.
+    pub fn heard(&self) {
+        self.0.guarded.heard();
+    }
+
     /// Whether the store has been proven.
     #[must_use]
     pub fn is_trusted(&self) -> bool {

@@ -68,6 +68,11 @@ impl Guarded {
         self.with(Breaker::trust);
     }
 
+    /// The store answered somebody else.
+    pub(super) fn heard(&self) {
+        self.with(|breaker| breaker.heard(Instant::now()));
+    }
+
     /// What the breaker does.
     pub(super) fn state(&self) -> BreakerState {
         self.with(|breaker| breaker.state())

@@ -90,7 +90,7 @@ fn a_cluster_keeps_nonces_of_all_groups() {
         let markers = cluster.0.iter().map(|node| node.run::<Vec<String>>("KEYS *:marker").len());
         markers.sum::<usize>() == 16
     });
-    let now = shop.settle(BEGIN);
+    let now = shop.settle_first();
     let used: Vec<Vec<u8>> = (0..40).map(|_| signed(now, &nonce())).collect();
     for request in &used {
         until("every group's quarantine is over", || {

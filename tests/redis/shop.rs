@@ -43,15 +43,25 @@ impl Shop {
         Self { gates, upstream }
     }
 
-    /// Gates that have Redis, whose first quarantine is over: nobody knows what an empty Redis has lost.
+    /// Gates that have Redis, at [`BEGIN`] + [`FLOOR`] + 1.
     pub(crate) fn settled(count: usize, redis: &str) -> Self {
         let shop = Self::start(count, redis);
-        shop.settle(BEGIN);
+        shop.settle_first();
         shop
+    }
+
+    /// Moves every clock on, and answers the new time. An empty Redis that no gate knows refuses what is older than the first
+    /// look at it, and no more.
+    pub(crate) fn settle_first(&self) -> i64 {
+        self.settle_above(BEGIN, BEGIN)
     }
 
     /// Moves every clock behind the quarantine that began at a time, and answers the new one.
     pub(crate) fn settle(&self, began: i64) -> i64 {
+        self.settle_above(began, began + FLOOR)
+    }
+
+    fn settle_above(&self, began: i64, floor: i64) -> i64 {
         let now = began + FLOOR + 1;
         // Only when it has begun: one that began later would last longer.
         for gate in &self.gates {
@@ -59,7 +69,7 @@ impl Shop {
                 let word = sign(gate, began);
                 let status = word.status();
                 assert!(status == 503 || status == 200, "{}", word.text());
-                gauge(gate, "redis_nonces_quarantined_until_seconds") >= began + FLOOR
+                gauge(gate, "redis_nonces_quarantined_until_seconds") >= floor
             });
         }
         self.set_time(now);

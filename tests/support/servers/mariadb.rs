@@ -84,13 +84,30 @@ impl MariaDb {
         root.close().await.unwrap();
     }
 
+    /// Lets it hang, with all its connections open.
+    pub(crate) fn pause(&self) {
+        self.kept.tell("STOP");
+    }
+
+    /// Ends it without a word, as a crash would.
+    pub(crate) fn kill(&self) {
+        self.kept.tell("KILL");
+    }
+
+    /// Starts it again after its end, on the same data, and waits until it answers.
+    pub(crate) fn restart(&self) {
+        self.kept.tell("start");
+        let options = self.root();
+        block_on(async || drop(self.kept.wait_until(async || options.connect().await).await));
+    }
+
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// A URL of a database, there or not.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("mysql://{USER}:{ENCODED}@127.0.0.1:{}/{database}", self.port)
+        url_at(self.port, database)
     }
 
     /// Makes an empty database of Magento's character set and answers its name.
@@ -110,6 +127,11 @@ impl MariaDb {
     fn root(&self) -> MySqlConnectOptions {
         MySqlConnectOptions::new().socket(&self.socket).username("root").ssl_mode(MySqlSslMode::Disabled)
     }
+}
+
+/// The URL of a database of such a server that is reached by another port.
+pub(crate) fn url_at(port: u16, database: &str) -> String {
+    format!("mysql://{USER}:{ENCODED}@127.0.0.1:{port}/{database}")
 }
 
 /// It stands outside the path of a plain user.

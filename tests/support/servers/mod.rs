@@ -9,6 +9,7 @@ pub(crate) mod redis;
 pub(crate) mod rows;
 
 use std::{
+    io::Write as _,
     net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -18,13 +19,22 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Starts what follows the signal and the folder, waits for the end of the input, ends it by its id, removes the folder.
+/// Starts what follows the signal and the folder and does what its input says, line by line: sends a signal, or starts the server
+/// again after its end. At the end of the input it ends the server by its id and removes the folder.
 const KEEPER: &str = r#"
     signal=$1 folder=$2; shift 2
     trap '' INT TERM HUP
-    "$@" </dev/null >"$folder/log" 2>&1 &
-    server=$!
-    cat >/dev/null
+    start() {
+        "$@" </dev/null >>"$folder/log" 2>&1 &
+        server=$!
+    }
+    start "$@"
+    while read -r word; do
+        case $word in
+            start) wait "$server"; start "$@" ;;
+            *) kill -s "$word" "$server" ;;
+        esac
+    done
     kill -s "$signal" "$server" 2>/dev/null
     wait "$server"
     rm -rf "$folder"
@@ -47,6 +57,12 @@ impl Kept {
         let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let keeper = quiet.spawn().unwrap();
         Self { keeper, folder }
+    }
+
+    /// Sends the server a signal, by its name without SIG; `start` starts it again once it has ended.
+    fn tell(&self, word: &str) {
+        let mut input = self.keeper.stdin.as_ref().unwrap();
+        writeln!(input, "{word}").unwrap();
     }
 
     /// Waits until the server answers.
