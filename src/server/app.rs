@@ -79,7 +79,9 @@ impl App {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let tls = TlsHome::open(&config, clock.now())?;
-        let (Opened { store, judge, reference }, silence) = Opened::begin(&config, &files.tree).await?;
+        // This and the proof are as large as a login to each kind of server: on the heap they are not moved with everything else here.
+        let opening = Box::pin(Opened::begin(&config, &files.tree));
+        let (Opened { store, judge, reference }, silence) = opening.await?;
         let metrics = Arc::new(Metrics::new());
         let link = shared::link(&config, &metrics)?;
         let nonces = open_nonces(&config, &clock, (link.as_ref(), &metrics))?;
@@ -104,7 +106,7 @@ impl App {
         let replica = link.map(|link| shared::replica(link, &metrics, &clock, (&rules, watch.poll())));
         let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
         let admin = admin_state(measure, &metrics, &rules, (&accepts, &standing));
-        let proof = Proof::begin(reloader.clone(), standing.clone(), silence).await?;
+        let proof = Box::pin(Proof::begin(reloader.clone(), standing.clone(), silence)).await?;
         let clock_watch =
             ClockWatch { clock: clock.clone(), metrics: Arc::clone(&metrics), standing, window };
         let chores = Chores {
