@@ -80,8 +80,9 @@ impl App {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let tls = TlsHome::open(&config, clock.now())?;
-        let (Opened { store, judge, reference }, silence) =
-            Box::pin(Opened::begin(&config, &files.tree)).await?;
+        // This and the proof are as large as a login to each kind of server: on the heap they are not moved with everything else here.
+        let opening = Box::pin(Opened::begin(&config, &files.tree));
+        let (Opened { store, judge, reference }, silence) = opening.await?;
         let metrics = Arc::new(Metrics::new());
         let link = shared::link(&config, &metrics)?;
         let nonces = open_nonces(&config, &clock, (link.as_ref(), &metrics))?;

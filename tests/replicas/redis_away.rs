@@ -32,37 +32,47 @@ fn assert_unavailable(answer: &Message) {
     assert!(answer.header("Retry-After").is_some());
 }
 
-/// Bearers at every gate, cached and not, beside something that happens; how many there were.
-fn bearers_beside(gates: &[Process], first: usize, happens: impl FnOnce()) -> usize {
-    let (is_over, next, served) = (AtomicBool::new(false), AtomicUsize::new(first), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        let clients: Vec<_> = gates
-            .iter()
-            .chain(gates)
-            .map(|gate| {
-                let (is_over, next, served) = (&is_over, &next, &served);
-                scope.spawn(move || {
-                    let mut client = Client::connect(gate.proxy);
-                    for turn in 0.. {
-                        if is_over.load(Ordering::SeqCst) {
-                            return;
-                        }
-                        let number =
-                            if turn % 20 == 0 { next.fetch_add(1, Ordering::SeqCst) } else { turn % 20 };
-                        let answer = ask_on(&mut client, SELF, &numbered(number));
-                        assert_eq!((answer.status(), answer.text()), (200, owner(number)));
-                        served.fetch_add(1, Ordering::SeqCst);
-                        thread::sleep(Duration::from_millis(2));
-                    }
-                })
-            })
-            .collect();
-        let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(happens));
-        is_over.store(true, Ordering::SeqCst);
-        clients.into_iter().for_each(|client| client.join().unwrap());
-        happened.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    });
-    served.into_inner()
+/// Bearers that go on until they are told to stop.
+struct Bearers {
+    is_over: AtomicBool,
+    /// A token that nobody used.
+    next: AtomicUsize,
+    served: AtomicUsize,
+}
+
+impl Bearers {
+    /// At every gate, cached and not, beside something that happens; how many were served, which all of them must be.
+    fn beside(gates: &[Process], unused: usize, happens: impl FnOnce()) -> usize {
+        let bearers = Self {
+            is_over: AtomicBool::new(false),
+            next: AtomicUsize::new(unused),
+            served: AtomicUsize::new(0),
+        };
+        thread::scope(|scope| {
+            let clients: Vec<_> =
+                gates.iter().chain(gates).map(|gate| scope.spawn(|| bearers.client(gate))).collect();
+            let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(happens));
+            bearers.is_over.store(true, Ordering::SeqCst);
+            clients.into_iter().for_each(|client| client.join().unwrap());
+            happened.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        });
+        bearers.served.into_inner()
+    }
+
+    fn client(&self, gate: &Process) {
+        let mut client = Client::connect(gate.proxy);
+        for turn in 0.. {
+            if self.is_over.load(Ordering::SeqCst) {
+                return;
+            }
+            let is_new = turn % 20 == 0;
+            let number = if is_new { self.next.fetch_add(1, Ordering::SeqCst) } else { turn % 20 };
+            let answer = ask_on(&mut client, SELF, &numbered(number));
+            assert_eq!((answer.status(), answer.text()), (200, owner(number)));
+            self.served.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 /// While Redis is away: everything that is signed is refused at once, what was accepted before too.
@@ -125,7 +135,7 @@ fn while_redis_is_away_bearers_are_served_and_signatures_wait() {
     recovered(&gates, Duration::from_secs(15));
     let mut used = accepted(&gates);
 
-    let served = bearers_beside(&gates, 1000, || {
+    let served = Bearers::beside(&gates, 1000, || {
         redis.pause();
         within(Duration::from_secs(2), "it is noticed", || {
             exchange(gates[0].proxy, &signed()).status() == 503
@@ -139,7 +149,7 @@ fn while_redis_is_away_bearers_are_served_and_signatures_wait() {
     println!("{served} bearers served, all of them");
     used.extend(accepted(&gates));
 
-    let served = bearers_beside(&gates, 5000, || {
+    let served = Bearers::beside(&gates, 5000, || {
         redis.kill();
         within(Duration::from_secs(2), "it is noticed", || {
             exchange(gates[0].proxy, &signed()).status() == 503
