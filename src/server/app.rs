@@ -298,6 +298,7 @@ fn admin_state(
         metrics: Arc::clone(metrics),
         reference: reference_in_force(rules.clone()),
         accepts: Arc::clone(accepts),
+        has_started: has_started(standing),
         obstacle: obstacle(standing),
         reaches_upstream: reaches_upstream(rules.clone()),
     }
@@ -307,6 +308,12 @@ fn reference_in_force(
     rules: watch::Receiver<Arc<Shared>>,
 ) -> Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync> {
     Arc::new(move || rules.borrow().pipeline.reference.current().clone())
+}
+
+/// Whether the store was proven once.
+fn has_started(standing: &Standing) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    let standing = standing.clone();
+    Arc::new(move || standing.has_started())
 }
 
 /// What stands in the way of being ready.
