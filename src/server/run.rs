@@ -16,11 +16,23 @@ use crate::{
 };
 
 impl App {
-    /// Serves until `stop` completes, then drains.
+    /// Serves until `stop` completes, goes on accepting for `listen.drain_delay`, then drains.
     ///
     /// # Errors
     /// When a thread or a runtime cannot be started; requests are refused by the kernel then, never half served.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        self.run_hurried(stop, std::future::pending()).await
+    }
+
+    /// The same; whenever `hurry` completes the delay is over.
+    ///
+    /// # Errors
+    /// As [`App::run`].
+    pub async fn run_hurried(
+        self,
+        stop: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> io::Result<()> {
         let (drain, draining) = watch::channel(false);
         self.chores.start(&draining);
         if let Some(replica) = self.replica {
@@ -38,8 +50,16 @@ impl App {
         tracing::info!(proxy = %self.proxy_address, admin = %self.admin_address, workers = workers.len(), "serving");
 
         stop.await;
-        tracing::info!("draining");
         self.accepts.store(false, Ordering::Release);
+        let delay = self.chores.rules.borrow().settings.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(delay_s = delay.as_secs_f64(), "not ready any more, still accepting");
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = hurry => {}
+            }
+        }
+        tracing::info!("draining");
         let _ = drain.send(true);
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().try_for_each(join)).await;
         let _ = end_admin.send(true);

@@ -65,6 +65,8 @@ pub struct WorkerSettings {
     pub max_headers: usize,
     /// The longest request body; `None` for any.
     pub max_body: Option<u64>,
+    /// How long a gate that is told to stop goes on accepting.
+    pub drain_delay: Duration,
     /// How long a draining worker waits for requests under way.
     pub drain_timeout: Duration,
     /// How refusals are written.
