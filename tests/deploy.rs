@@ -488,6 +488,10 @@ fn the_unit_gives_what_its_configuration_asks_for() {
     let drain = ["listen.drain_delay", "listen.drain_timeout"].map(|key| seconds(&setting(&config, key)));
     assert!(stop >= drain[0] + drain[1] + 5, "killed before it has drained");
     assert_eq!(directives(&unit, "RestartPreventExitStatus"), ["78"]);
+    assert_eq!(directives(&unit, "Type"), ["notify"], "nobody answers WatchdogSec otherwise");
+    let socket = read("deploy/systemd/portcullis.socket");
+    assert_eq!(directives(&socket, "FileDescriptorName"), ["proxy"]);
+    assert_eq!(directives(&socket, "ListenStream"), [setting(&config, "listen.proxy").trim_matches('"')]);
 
     let state = format!("/var/lib/{}/", directives(&unit, "StateDirectory")[0]);
     let logs = format!("/var/log/{}/", directives(&unit, "LogsDirectory")[0]);

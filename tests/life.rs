@@ -12,7 +12,9 @@ mod support;
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -214,4 +216,113 @@ fn health_believes_the_configured_certificate_alone() {
     assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
     assert!(said.contains("certificate"), "{said}");
     process.kill();
+}
+
+/// What a service manager is told, message by message.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    /// The messages up to one with this line.
+    fn until(&self, line: &str) -> Vec<String> {
+        let (mut told, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            let length =
+                self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("no {line}: {error}; {told:?}"));
+            let message = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            let is_it = message.lines().any(|told| told == line);
+            told.push(message);
+            if is_it {
+                return told;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_of_start_reload_and_stop_and_answered() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("notify");
+    let manager = Manager(UnixDatagram::bind(&path).unwrap());
+    manager.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let config = setup(&upstream).prepare(folder.path());
+    let process = Process::serve_with(&config, |mut command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000").env_remove("WATCHDOG_PID");
+        command
+    });
+    assert_eq!(manager.until("READY=1").len(), 1, "nothing stands before it");
+    manager.until(&format!("STATUS=serving on {}", process.proxy));
+    let began = Instant::now();
+    for _ in 0..4 {
+        manager.until("WATCHDOG=1");
+    }
+    assert!(began.elapsed() > Duration::from_secs(1), "each half of the watchdog's time");
+    process.hang_up();
+    let told = manager.until("RELOADING=1");
+    let mut lines = told.last().unwrap().lines();
+    assert_eq!(lines.next(), Some("RELOADING=1"));
+    let at = lines.next().and_then(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
+    assert!(at.parse::<u64>().unwrap() > 0);
+    manager.until("READY=1");
+    fs::write(&config, "[").unwrap();
+    process.hang_up();
+    manager.until("RELOADING=1");
+    manager.until("READY=1");
+    process.terminate();
+    manager.until("STOPPING=1");
+    assert_eq!(process.wait().code, Some(0));
+}
+
+/// The command with the listener handed over under a name, as a socket unit does it.
+fn on_socket(command: &Command, listener: &TcpListener, name: &str) -> Command {
+    let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    let mut wrapped = Command::new("sh");
+    wrapped.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
+    wrapped.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap()))).env("LISTEN_FDNAMES", name);
+    wrapped
+}
+
+#[test]
+fn a_restart_on_a_socket_that_was_handed_over_loses_nothing() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let config = setup(&upstream).with("listen", "workers = 3").prepare(folder.path());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = || Process::serve_with(&config, |command| on_socket(&command, &listener, "proxy"));
+    let mut process = start();
+    assert_eq!(process.proxy, address, "not the configured one");
+    let load = Load::on(address, || true);
+    for _ in 0..3 {
+        let before = load.answered();
+        eventually("load", || load.answered() > before + 50);
+        process.terminate();
+        let ended = process.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        process = start();
+    }
+    let before = load.answered();
+    eventually("load", || load.answered() > before + 50);
+    assert_eq!(load.end(), Vec::<String>::new());
+    process.kill();
+}
+
+#[test]
+fn operators_can_be_handed_a_socket_and_strangers_cannot() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let config = setup(&upstream).prepare(folder.path());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let process = Process::serve_with(&config, |command| on_socket(&command, &listener, "admin"));
+    assert_eq!(process.admin, listener.local_addr().unwrap());
+    assert_eq!(page(&process, "/readyz"), 200);
+    process.kill();
+
+    let anywhere = TcpListener::bind("0.0.0.0:0").unwrap();
+    for (listener, name, reason) in
+        [(&listener, "metrics", "LISTEN_FDNAMES"), (&anywhere, "admin", "needs TLS")]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.args(["serve", "--config", config.to_str().unwrap()]);
+        let ended = on_socket(&command, listener, name).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && said.contains(reason), "{name}: {said}");
+    }
 }

@@ -10,16 +10,19 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     logging::{self, EventFormat},
-    server::{App, FileWatch},
+    server::{App, FileWatch, Handed},
 };
 
 /// Serves until SIGTERM or SIGINT, the second of which ends the delay before the drain; takes up changes on SIGHUP and when files change.
 pub(super) fn serve(args: &ConfigArgs) -> Result<(), Failure> {
+    // Before there are threads: it takes them out of the environment.
+    let handed = Handed::from_environment().map_err(Failure::runtime)?;
     let config = load(args)?;
     let files = FileWatch::of(&config);
     start_log(&config)?;
     runtime()?.block_on(async {
-        let app = App::build(config, Clock::system()).await.map_err(|error| Failure::build(&error))?;
+        let app =
+            App::build_on(handed, config, Clock::system()).await.map_err(|error| Failure::build(&error))?;
         let path = args.config.clone();
         let load = move || Config::load(path.as_deref(), config::environment());
         let signals = stop_signals();

@@ -108,6 +108,15 @@ pub struct Shared {
     pub access_log: AccessLog,
 }
 
+/// What becomes of connections that the kernel took for a listener, once the gate drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backlog {
+    /// They are served: the listener closes, and would reset them.
+    Serve,
+    /// They wait for whoever listens next: the listener is lent.
+    Leave,
+}
+
 /// What one worker serves requests by: the rules that all share, and upstream connections of its own.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -162,7 +171,11 @@ impl Worker {
 
     /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.
     /// An open WebSocket is not waited for. Runs on a `LocalSet`.
-    pub async fn serve(self: Rc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    pub async fn serve(
+        self: Rc<Self>,
+        (listener, backlog): (TcpListener, Backlog),
+        mut drain: watch::Receiver<bool>,
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
@@ -177,7 +190,10 @@ impl Worker {
                 }
             }
         }
-        self.take_the_rest(listener, &drain);
+        match backlog {
+            Backlog::Serve => self.take_the_rest(listener, &drain),
+            Backlog::Leave => drop(listener),
+        }
         self.drained().await;
     }
 
