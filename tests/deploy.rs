@@ -449,6 +449,21 @@ fn directives<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[test]
+fn health_checks_call_the_program_without_a_shell() {
+    let dockerfile = read("deploy/docker/Dockerfile");
+    let exec = words(&dockerfile, "\n    CMD [", |character| character != ']')[0].replace('"', "");
+    let compose = read("deploy/compose/compose.yaml");
+    let called = words(&compose, "test: [CMD, /usr/local/bin/portcullis, ", |character| character != ']')[0];
+    assert_eq!(exec, format!("/usr/local/bin/portcullis, {called}"), "the image and Compose differ");
+    let mut arguments = called.split(", ");
+    let help = process::run(&[arguments.next().unwrap(), "--help"]);
+    assert_eq!(help.code, Some(0), "{}", help.stderr);
+    for flag in arguments.filter(|argument| argument.starts_with('-')) {
+        assert!(help.stdout.contains(flag), "no {flag}:\n{}", help.stdout);
+    }
+}
+
+#[test]
 fn units_call_commands_with_flags_that_exist() {
     for unit in ["portcullis.service", "portcullis-migrate.service"] {
         let text = read(format!("deploy/systemd/{unit}"));
@@ -470,8 +485,13 @@ fn the_unit_gives_what_its_configuration_asks_for() {
     let config = shipped(&read("deploy/systemd/portcullis.toml"));
     let seconds = |text: &str| text.strip_suffix('s').unwrap().parse::<u64>().unwrap();
     let stop = seconds(directives(&unit, "TimeoutStopSec")[0]);
-    assert!(stop >= seconds(&setting(&config, "listen.drain_timeout")) + 5, "killed before it has drained");
+    let drain = ["listen.drain_delay", "listen.drain_timeout"].map(|key| seconds(&setting(&config, key)));
+    assert!(stop >= drain[0] + drain[1] + 5, "killed before it has drained");
     assert_eq!(directives(&unit, "RestartPreventExitStatus"), ["78"]);
+    assert_eq!(directives(&unit, "Type"), ["notify"], "nobody answers WatchdogSec otherwise");
+    let socket = read("deploy/systemd/portcullis.socket");
+    assert_eq!(directives(&socket, "FileDescriptorName"), ["proxy"]);
+    assert_eq!(directives(&socket, "ListenStream"), [setting(&config, "listen.proxy").trim_matches('"')]);
 
     let state = format!("/var/lib/{}/", directives(&unit, "StateDirectory")[0]);
     let logs = format!("/var/log/{}/", directives(&unit, "LogsDirectory")[0]);

@@ -41,6 +41,8 @@ pub struct AdminState {
     pub reference: Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync>,
     /// False once the gate drains.
     pub accepts: Arc<AtomicBool>,
+    /// Whether the store was proven once.
+    pub has_started: Arc<dyn Fn() -> bool + Send + Sync>,
     /// What else stands in the way of being ready.
     pub obstacle: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// False where an endpoint has to be healthy and none is.
@@ -65,12 +67,22 @@ pub async fn serve(
     let pages = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/startupz", get(started))
         .route("/metrics", get(metrics))
         .route("/acl/{digest}", get(acl_list))
         .route("/integration/loginSuccessCallback", get(login_success))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PAGE_TIMEOUT))
         .with_state(state);
     axum::serve(listener, pages).with_graceful_shutdown(stop).await
+}
+
+/// 200 from the first complete proof of the store on, whatever happens to it later: a start that is over is not undone.
+async fn started(State(state): State<AdminState>) -> (StatusCode, String) {
+    if (state.has_started)() {
+        return (StatusCode::OK, "started\n".to_owned());
+    }
+    let reason = (state.obstacle)().unwrap_or_else(|| "the store has not been read yet".to_owned());
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"))
 }
 
 /// 200 while requests can be decided: the store was read and the gate does not drain. The upstream counts only where the

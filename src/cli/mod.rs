@@ -6,6 +6,7 @@ mod acl;
 mod check;
 mod demo;
 mod explain;
+mod health;
 mod import;
 mod job;
 mod migrate;
@@ -48,6 +49,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Serves
     Serve(ConfigArgs),
+    /// Asks the running gate's admin listener how it is: exit code 0, or 1 and the reason
+    Health(health::HealthArgs),
     /// Reads the configuration and everything it points to, and lists every mistake
     Check(check::CheckArgs),
     /// Creates or upgrades the schema of a standalone store
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::demo(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Health(args) => health::health(&args),
         Command::Check(args) => check::check(&args),
         Command::Migrate(args) => migrate::migrate(&args),
         Command::Import(args) => import::import(&args),

@@ -16,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "listen.max_header_bytes",
     "listen.max_headers",
     "listen.max_body",
+    "listen.drain_delay",
     "listen.drain_timeout",
     "listen.max_connections",
     "listen.h2c",

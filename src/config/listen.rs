@@ -38,6 +38,8 @@ pub struct Listen {
     pub max_headers: usize,
     /// Longest body in bytes; any when `None`.
     pub max_body: Option<u64>,
+    /// How long a gate that is told to stop goes on accepting, so that a load balancer notices.
+    pub drain_delay: Duration,
     /// How long running requests may take to end when the process is told to.
     pub drain_timeout: Duration,
     /// Most client connections of the process at a time.
@@ -64,6 +66,7 @@ impl Listen {
             max_header_bytes,
             max_headers,
             max_body,
+            drain_delay,
             drain_timeout,
             max_connections,
             h2c,
@@ -117,6 +120,12 @@ impl Listen {
             max_headers: report.take_within("listen.max_headers", max_headers, 100, 16..=1000),
             max_body: Some(report.take("listen.max_body", max_body, ByteSize::mib(64)).0)
                 .filter(|max| *max > 0),
+            drain_delay: report.take_within(
+                "listen.drain_delay",
+                drain_delay,
+                Duration::ZERO,
+                Duration::ZERO..=seconds(300),
+            ),
             drain_timeout: report.take_within(
                 "listen.drain_timeout",
                 drain_timeout,

@@ -81,6 +81,7 @@ pub(super) struct RawListen {
     pub(super) max_header_bytes: Lenient<ByteSize>,
     pub(super) max_headers: Lenient<usize>,
     pub(super) max_body: Lenient<ByteSize>,
+    pub(super) drain_delay: Lenient<Duration>,
     pub(super) drain_timeout: Lenient<Duration>,
     pub(super) max_connections: Lenient<usize>,
     pub(super) h2c: Lenient<bool>,

@@ -17,6 +17,7 @@ const LIVE: &[&str] = &[
     "listen.max_header_bytes",
     "listen.max_headers",
     "listen.max_body",
+    "listen.drain_delay",
     "listen.drain_timeout",
     "listen.max_streams",
     "listen.h2c",
@@ -47,6 +48,7 @@ const LIVE: &[&str] = &[
     "limits.class",
     "limits.rule",
     "handshake",
+    "log.level",
 ];
 
 /// When a change is taken up.

@@ -15,6 +15,7 @@ use super::{
     chores::Chores,
     configured, endpoints,
     error::BuildError,
+    handed::Handed,
     jobs::{examine_audit, open_audit},
     limits::LimitKeeper,
     listener,
@@ -38,7 +39,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         access_log::AccessLog,
-        engine::{FormBudget, Shared},
+        engine::{Backlog, FormBudget, Shared},
         replays::ReplayWatch,
         reserved::{BadPrefix, HeaderNames},
     },
@@ -58,7 +59,7 @@ use crate::{
 pub struct App {
     pub(super) proxy_address: SocketAddr,
     pub(super) admin_address: SocketAddr,
-    pub(super) listeners: Vec<std::net::TcpListener>,
+    pub(super) listeners: (Vec<std::net::TcpListener>, Backlog),
     pub(super) admin_listener: TcpListener,
     pub(super) admin: AdminState,
     pub(super) tls: TlsHome,
@@ -77,6 +78,14 @@ impl App {
     /// # Errors
     /// Whatever would keep the gate from serving, by the setting that names it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
+        Self::build_on(Handed::default(), config, clock).await
+    }
+
+    /// The same, on listeners that were handed over.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_on(handed: Handed, config: Config, clock: Clock) -> Result<Self, BuildError> {
         let files = Files::read(&config)?;
         let names = HeaderNames::with_prefix(&config.headers.prefix)?;
         let tls = TlsHome::open(&config, clock.now())?;
@@ -92,8 +101,8 @@ impl App {
         let (access_log, log_guard) = access_log(&config)?;
         let upstream = upstream::fleet(&config, &metrics, None)?;
 
-        let (listeners, proxy_address) = bind_proxy(&config)?;
-        let (admin_listener, admin_address) = bind_admin(config.listen.admin).await?;
+        let (listeners, proxy_address) = listener::open_proxy(&config, handed.proxy)?;
+        let (admin_listener, admin_address) = listener::open_admin(&config, handed.admin)?;
         let watch = StoreWatch::new(&store, facts.clone(), &metrics, &config.cache);
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let measure = measure_tls(measure, &metrics, (&tls, &clock));
@@ -253,31 +262,6 @@ fn kept(
     }
 }
 
-/// A listener a worker, and where they listen.
-fn bind_proxy(config: &Config) -> Result<(Vec<std::net::TcpListener>, SocketAddr), BuildError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = config.listen.workers.map_or(cores, usize::from);
-    let address = config.listen.proxy;
-    let bound = listener::bind(address, count);
-    let listeners = bound.map_err(|source| BuildError::Bind { what: "listen.proxy", address, source })?;
-    let bound = first_address(&listeners, address)?;
-    Ok((listeners, bound))
-}
-
-fn first_address(
-    listeners: &[std::net::TcpListener],
-    configured: SocketAddr,
-) -> Result<SocketAddr, BuildError> {
-    Ok(listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr)?)
-}
-
-async fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
-    let bound = TcpListener::bind(address).await;
-    let listener = bound.map_err(|source| BuildError::Bind { what: "listen.admin", address, source })?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
-}
-
 /// Looks out for jumps of the clock that are as long as the shorter of the two windows of timestamps.
 fn clock_watch(config: &Config, clock: &Clock, metrics: &Arc<Metrics>, standing: &Standing) -> ClockWatch {
     ClockWatch {
@@ -299,6 +283,7 @@ fn admin_state(
         metrics: Arc::clone(metrics),
         reference: reference_in_force(rules.clone()),
         accepts: Arc::clone(accepts),
+        has_started: has_started(standing),
         obstacle: obstacle(standing),
         reaches_upstream: reaches_upstream(rules.clone()),
     }
@@ -308,6 +293,12 @@ fn reference_in_force(
     rules: watch::Receiver<Arc<Shared>>,
 ) -> Arc<dyn Fn() -> Option<Arc<Reference>> + Send + Sync> {
     Arc::new(move || rules.borrow().pipeline.reference.current().clone())
+}
+
+/// Whether the store was proven once.
+fn has_started(standing: &Standing) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    let standing = standing.clone();
+    Arc::new(move || standing.has_started())
 }
 
 /// What stands in the way of being ready.

@@ -15,7 +15,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::reload::Reloader;
+use super::{manager, reload::Reloader};
 use crate::config::{Config, ConfigErrors};
 
 /// How often files are looked at: two looks, and a new certificate is in force within a second.
@@ -41,6 +41,7 @@ impl Reloader {
                     }
                 }
             }
+            manager::reloading();
             // Looked at before they are read: a change meanwhile is one more.
             let before = FileWatch::at(files.paths.clone());
             let loaded = load();
@@ -49,6 +50,7 @@ impl Reloader {
             }
             // Log and figures have heard of it.
             let _ = self.take_up(loaded).await;
+            manager::reloaded();
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Binding the proxy's port once per worker.
+//! The listeners: bound here, the proxy's port once per worker, or handed over by the service manager.
+//!
+//! What is handed over is shared by all workers: it is one queue of connections, which outlives the process.
 
 use std::{io, net::SocketAddr};
 
@@ -6,17 +8,74 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::error::BuildError;
+use crate::{config::Config, proxy::engine::Backlog};
+
 /// Connections that the kernel holds while workers are busy.
 const BACKLOG: i32 = 4096;
 
 /// File descriptors that clients leave to the rest of the process.
 const RESERVE: usize = 192;
 
+/// A listener a worker, what becomes of those who wait there at the end, and where they listen.
+pub(super) fn open_proxy(
+    config: &Config,
+    handed: Option<std::net::TcpListener>,
+) -> Result<((Vec<std::net::TcpListener>, Backlog), SocketAddr), BuildError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = config.listen.workers.map_or(cores, usize::from);
+    let (what, address) = ("listen.proxy", config.listen.proxy);
+    let (opened, backlog) = match handed {
+        Some(listener) => (share(&listener, count), Backlog::Leave),
+        None => (bind(address, count), Backlog::Serve),
+    };
+    let listeners = opened.map_err(|source| BuildError::Bind { what, address, source })?;
+    let bound = listeners.first().map_or(Ok(address), std::net::TcpListener::local_addr)?;
+    tell_difference(what, address, bound);
+    Ok(((listeners, backlog), bound))
+}
+
+/// The operators' listener, and where it listens. To be called on a runtime.
+pub(super) fn open_admin(
+    config: &Config,
+    handed: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let (what, address) = ("listen.admin", config.listen.admin);
+    let opened = handed.map_or_else(|| bind_alone(address), Ok).and_then(adopt);
+    let listener = opened.map_err(|source| BuildError::Bind { what, address, source })?;
+    let bound = listener.local_addr()?;
+    // The configuration was held to it, and the socket is not the configuration's.
+    if !bound.ip().is_loopback() && config.listen.admin_tls.is_none() {
+        let source = io::Error::other("an admin listener off loopback needs TLS ([listen.admin_tls])");
+        return Err(BuildError::Bind { what, address: bound, source });
+    }
+    tell_difference(what, address, bound);
+    Ok((listener, bound))
+}
+
+/// What is handed over may be elsewhere; `portcullis health` and people believe the configuration.
+fn tell_difference(what: &'static str, configured: SocketAddr, bound: SocketAddr) {
+    if configured != bound && configured.port() != 0 {
+        tracing::warn!(setting = what, %configured, %bound, "the socket that was handed over is another one");
+    }
+}
+
+/// The same listener for each worker.
+fn share(listener: &std::net::TcpListener, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    (0..count).map(|_| listener.try_clone()).collect()
+}
+
+fn bind_alone(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 /// Binds `count` listeners to one address, spread by the kernel (`SO_REUSEPORT`). Port 0 is chosen once.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
     refuse_shared(address)?;
     let first = bind_one(address)?;
     let chosen = first.local_addr()?;

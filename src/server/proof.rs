@@ -52,7 +52,10 @@ impl Proof {
             None => look(&reloader).await,
         };
         let mark = match looked {
-            Ok(mark) => Some(mark),
+            Ok(mark) => {
+                standing.start();
+                Some(mark)
+            }
             Err(error) if error.is_outage() => {
                 tracing::warn!(error = %error, "the store does not answer; waiting for it");
                 standing.tell(Part::Store, Some(obstacle(&error)));
@@ -85,6 +88,7 @@ impl Proof {
             }
         }
         self.standing.tell(Part::Store, None);
+        self.standing.start();
         mark
     }
 }

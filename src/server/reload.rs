@@ -21,6 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::{self, Config},
+    logging,
     metrics::{Metrics, ReloadLabel},
     proxy::{
         access_log::AccessLog,
@@ -197,6 +198,7 @@ impl Reloader {
         let judged = (facts, reference, &desks);
         let (integrations, shared) = self.0.kept.serve(&config, (files, names), judged, upstream);
         self.0.rules.send_replace(Arc::new(shared));
+        take_up_level(&changed, &config);
         *running = Running { config, desks, integrations };
         Ok(changed)
     }
@@ -223,6 +225,16 @@ impl Reloader {
         let reference = ReferenceTables::new(settings);
         chores::read_tables(facts.store(), facts.settings(), &reference).await?;
         Ok((facts, Arc::new(reference)))
+    }
+}
+
+/// Filters the log as the configuration says, where that changed. The configuration has seen that it is a filter.
+fn take_up_level(changed: &[&str], config: &Config) {
+    if !changed.contains(&"log.level") {
+        return;
+    }
+    if let Err(error) = logging::refilter(&config.log.level) {
+        tracing::error!(error = %error, "log.level cannot be taken up");
     }
 }
 

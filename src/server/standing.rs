@@ -1,4 +1,4 @@
-//! Why the gate is not ready, told by whoever knows and shown to whoever asks.
+//! Why the gate is not ready, and whether it ever was able to be, told by whoever knows and shown to whoever asks.
 //!
 //! The reasons are for an operator: they name settings, versions and what to do, never a credential.
 
@@ -24,6 +24,7 @@ pub(super) struct Standing(Arc<Mutex<Obstacles>>);
 struct Obstacles {
     store: Option<String>,
     clock: Option<String>,
+    has_started: bool,
 }
 
 impl Standing {
@@ -36,9 +37,20 @@ impl Standing {
         }
     }
 
+    /// Says that the first proof of the store is complete. It is never unsaid.
+    pub(super) fn start(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).has_started = true;
+    }
+
+    /// Whether the first proof of the store is complete.
+    pub(super) fn has_started(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).has_started
+    }
+
     /// The first thing that stands in the way.
     pub(super) fn obstacle(&self) -> Option<String> {
-        let Obstacles { store, clock } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Obstacles { store, clock, has_started: _ } =
+            &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
         store.clone().or_else(|| clock.clone())
     }
 }

@@ -317,6 +317,7 @@ pub(super) fn workers(config: &Config, names: &HeaderNames, tls: Option<TlsSetti
         max_header_bytes,
         max_headers,
         max_body,
+        drain_delay: config.listen.drain_delay,
         drain_timeout: config.listen.drain_timeout,
         replies: refusals(config, names),
         limit_fields: limits::fields(config),

@@ -58,6 +58,7 @@ fn a_jump_as_long_as_the_window_is_no_readiness_until_it_is_taken_back() {
     for (round, jump) in [7200, -7200].into_iter().enumerate() {
         gate.set_time(NOW + jump);
         within(Duration::from_secs(10), "red", || page(&gate, "/readyz").status() == 503);
+        assert_eq!(page(&gate, "/startupz").status(), 200, "a start that is over is not undone");
         let said = page(&gate, "/readyz").text();
         let direction = if jump > 0 { "the clock jumped by 7" } else { "the clock jumped by -7" };
         assert!(said.contains(direction), "{said}");

@@ -65,9 +65,12 @@ fn a_gate_starts_without_its_store_and_serves_when_it_is_there() {
     let ready = page(&gate, "/readyz");
     assert_eq!(ready.status(), 503);
     assert!(ready.text().contains("the store does not answer"), "{}", ready.text());
+    let started = page(&gate, "/startupz");
+    assert_eq!((started.status(), started.text()), (503, ready.text()), "for the same reason");
     assert_decides_nothing(&gate, &upstream);
     lock.release();
     within(RECOVERY, "ready", || page(&gate, "/readyz").status() == 200);
+    assert_eq!(page(&gate, "/startupz").status(), 200);
     assert_eq!(ask(&gate, PROTECTED, FULL).status(), 200);
     assert_eq!(send(&gate, "GET", PROTECTED, "").status(), 401);
     assert_eq!(ask(&gate, SELF, "00000000000000000000000000000000").status(), 401);

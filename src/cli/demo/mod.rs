@@ -53,7 +53,7 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Failure> {
     let shop = tokio::spawn(upstream::serve(shop));
     let app = App::build(config, clock).await.map_err(Failure::config)?;
     say(&callers.welcome(app.proxy_address(), app.admin_address())?)?;
-    let served = app.run(serve::stopped()).await.map_err(Failure::runtime);
+    let served = app.run(serve::stopped(serve::stop_signals(), 1)).await.map_err(Failure::runtime);
     shop.abort();
     served
 }

@@ -27,4 +27,4 @@ pub use upstream::{
     BreakerSettings, EjectionSettings, EndpointSettings, Fleet, Http2, MAX_ENDPOINTS, ProbeSettings, Reach,
     TlsClient, TlsError, TlsTexts, UpstreamSettings, tend,
 };
-pub use worker::{Shared, Worker, WorkerSettings};
+pub use worker::{Backlog, Shared, Worker, WorkerSettings};

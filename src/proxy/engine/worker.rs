@@ -65,6 +65,8 @@ pub struct WorkerSettings {
     pub max_headers: usize,
     /// The longest request body; `None` for any.
     pub max_body: Option<u64>,
+    /// How long a gate that is told to stop goes on accepting.
+    pub drain_delay: Duration,
     /// How long a draining worker waits for requests under way.
     pub drain_timeout: Duration,
     /// How refusals are written.
@@ -104,6 +106,15 @@ pub struct Shared {
     pub replays: Arc<ReplayWatch>,
     /// The log.
     pub access_log: AccessLog,
+}
+
+/// What becomes of connections that the kernel took for a listener, once the gate drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backlog {
+    /// They are served: the listener closes, and would reset them.
+    Serve,
+    /// They wait for whoever listens next: the listener is lent.
+    Leave,
 }
 
 /// What one worker serves requests by: the rules that all share, and upstream connections of its own.
@@ -160,7 +171,11 @@ impl Worker {
 
     /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.
     /// An open WebSocket is not waited for. Runs on a `LocalSet`.
-    pub async fn serve(self: Rc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    pub async fn serve(
+        self: Rc<Self>,
+        (listener, backlog): (TcpListener, Backlog),
+        mut drain: watch::Receiver<bool>,
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
@@ -175,7 +190,10 @@ impl Worker {
                 }
             }
         }
-        self.take_the_rest(listener, &drain);
+        match backlog {
+            Backlog::Serve => self.take_the_rest(listener, &drain),
+            Backlog::Leave => drop(listener),
+        }
         self.drained().await;
     }
 
