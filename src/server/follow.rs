@@ -23,12 +23,26 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
 impl Reloader {
     /// Loads and takes up the configuration on SIGHUP and, where `reload.watch` says so, when its files change. Runs until
-    /// it is dropped. `files` are as they were when the running configuration was loaded.
-    pub async fn follow(self, mut files: FileWatch, load: impl Fn() -> Result<Config, ConfigErrors>) {
-        let mut hangup = signal(SignalKind::hangup());
+    /// it is dropped. `files` are as they were when the running configuration was loaded. SIGHUP counts from this call on: a
+    /// process that does not watch for it is ended by it. To be called on a runtime.
+    pub fn follow(
+        self,
+        files: FileWatch,
+        load: impl Fn() -> Result<Config, ConfigErrors>,
+    ) -> impl Future<Output = ()> {
+        let hangup = signal(SignalKind::hangup());
         if let Err(error) = &hangup {
             tracing::error!(error = %error, "SIGHUP cannot be watched; only file changes are taken up");
         }
+        self.follow_from_now(hangup, files, load)
+    }
+
+    async fn follow_from_now(
+        self,
+        mut hangup: std::io::Result<Signal>,
+        mut files: FileWatch,
+        load: impl Fn() -> Result<Config, ConfigErrors>,
+    ) {
         let watches = self.running().await.reload.watch;
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
