@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::{
     gate::{Gate, Setup},
     wire::{Client, Message, exchange, read_message, request},
@@ -32,6 +34,8 @@ struct State {
     sockets: Mutex<Vec<TcpStream>>,
     is_dead: AtomicBool,
     connections: AtomicUsize,
+    /// Keeps the port of a dead peer from everybody else: bound, and nobody listens.
+    port: Mutex<Option<Socket>>,
 }
 
 impl Peer {
@@ -55,6 +59,7 @@ impl Peer {
                 sockets: Mutex::default(),
                 is_dead: AtomicBool::new(false),
                 connections: AtomicUsize::new(0),
+                port: Mutex::default(),
             }),
         };
         peer.listen(listener);
@@ -98,10 +103,15 @@ impl Peer {
         while TcpStream::connect(self.address).is_ok() {
             thread::sleep(Duration::from_millis(5));
         }
+        let port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        port.set_reuse_address(true).unwrap();
+        port.bind(&self.address.into()).unwrap();
+        *self.state.port.lock().unwrap() = Some(port);
     }
 
     /// Listens again.
     pub(crate) fn revive(&self) {
+        drop(self.state.port.lock().unwrap().take());
         self.state.is_dead.store(false, SeqCst);
         self.listen(TcpListener::bind(self.address).unwrap());
     }
