@@ -20,7 +20,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{form::Form, http2::StreamWatch, progress::Progress, scan::Scan, stall::Stall};
+use super::{
+    form::Form, http2::StreamWatch, progress::Progress, scan::Scan, stall::Stall, upstream::AnswerBody,
+};
 use crate::proxy::address_limit::TooMany;
 
 /// Why a body ended before its end.
@@ -42,7 +44,7 @@ pub(super) enum BodyError {
 
 /// An incoming body that is passed on frame by frame.
 pub(super) struct Relay {
-    incoming: Incoming,
+    source: Source,
     /// The most bytes that may pass.
     limit: u64,
     stall: Stall,
@@ -53,6 +55,17 @@ pub(super) struct Relay {
     ahead: Option<Bytes>,
     /// The client's connection, where the body is a client's.
     client: Option<Arc<Progress>>,
+}
+
+/// Where a body comes from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one: a box would cost each request"
+)]
+pub(super) enum Source {
+    /// A client, or an upstream on a connection of its own.
+    Incoming(Incoming),
+    Upstream(AnswerBody),
 }
 
 /// How a body fares, for the exchange, which outlives it.
@@ -84,14 +97,14 @@ pub(super) struct Ended {
 }
 
 impl Relay {
-    /// Passes on `incoming`, at most `limit` bytes of it (`None`: any number).
-    pub(super) fn new(incoming: Incoming, limit: Option<u64>, idle: Duration) -> Self {
+    /// Passes on what comes from `source`, at most `limit` bytes of it (`None`: any number).
+    pub(super) fn new(source: Source, limit: Option<u64>, idle: Duration) -> Self {
         let trail = Rc::new(Trail::new());
-        if incoming.is_end_stream() {
+        if source.is_end_stream() {
             trail.fate.set(Fate::Complete);
         }
         Self {
-            incoming,
+            source,
             limit: limit.unwrap_or(u64::MAX),
             stall: Stall::new(idle),
             trail,
@@ -128,6 +141,14 @@ impl Relay {
         Ended { bytes: self.passed, is_complete: self.trail.is_complete() }
     }
 
+    /// The answer's connection, if that is where the body came from.
+    fn into_upstream(self) -> Option<AnswerBody> {
+        match self.source {
+            Source::Upstream(body) => Some(body),
+            Source::Incoming(_) => None,
+        }
+    }
+
     fn end(&self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.trail.fate.set(Fate::Complete);
         Poll::Ready(None)
@@ -151,10 +172,38 @@ impl Relay {
         }
         self.passed += length;
         // Whoever takes a body of known length does not ask again after its last byte.
-        if self.incoming.is_end_stream() {
+        if self.source.is_end_stream() {
             self.trail.fate.set(Fate::Complete);
         }
         Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let broken = BodyError::Broken;
+        match self {
+            Self::Incoming(body) => {
+                Pin::new(body).poll_frame(cx).map_err(|_the_log_has_nothing_to_say_of_it| broken)
+            }
+            Self::Upstream(body) => {
+                Pin::new(body).poll_frame(cx).map_err(|_its_connection_is_dropped| broken)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Incoming(body) => body.size_hint(),
+            Self::Upstream(body) => body.size_hint(),
+        }
     }
 }
 
@@ -170,7 +219,7 @@ impl Body for Relay {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         let frame = loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
+            match self.source.poll_frame(cx) {
                 // A frame without bytes is no sign of life: HTTP/2 has them, and a flood could be made of them.
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Poll::Ready(frame) => break frame,
@@ -186,7 +235,7 @@ impl Body for Relay {
         self.trail.moved();
         match frame {
             None => self.end(),
-            Some(Err(_)) => self.fail(BodyError::Broken),
+            Some(Err(error)) => self.fail(error),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.pass(data),
                 Err(_trailers) => self.end(),
@@ -195,11 +244,11 @@ impl Body for Relay {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_none() && self.incoming.is_end_stream()
+        self.ahead.is_none() && self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let hint = self.incoming.size_hint();
+        let hint = self.source.size_hint();
         let ahead = self.ahead.as_ref().map_or(0, |data| data.len() as u64);
         hint.exact().map_or(hint, |rest| SizeHint::with_exact(rest + ahead))
     }
@@ -287,12 +336,13 @@ impl Body for Outgoing {
     }
 }
 
-/// What goes to the client. `on_end` runs once, when the last byte was handed over or the client went away.
+/// What goes to the client. `on_end` runs once, when the last byte was handed over or the client went away, and gets the
+/// upstream's connection.
 pub(super) struct Answer {
     content: Content,
     /// The HTTP/2 stream that it goes out on.
     stream: Option<Rc<StreamWatch>>,
-    on_end: Option<Box<dyn FnOnce(Ended)>>,
+    on_end: Option<Box<dyn FnOnce(Ended, Option<AnswerBody>)>>,
 }
 
 enum Content {
@@ -302,13 +352,13 @@ enum Content {
 
 impl Answer {
     /// A body of our own.
-    pub(super) fn own(bytes: Bytes, on_end: impl FnOnce(Ended) + 'static) -> Self {
+    pub(super) fn own(bytes: Bytes, on_end: impl FnOnce(Ended, Option<AnswerBody>) + 'static) -> Self {
         let length = bytes.len() as u64;
         Self { content: Content::Own(bytes, length), stream: None, on_end: Some(Box::new(on_end)) }
     }
 
     /// The upstream's body as it comes.
-    pub(super) fn upstream(relay: Relay, on_end: impl FnOnce(Ended) + 'static) -> Self {
+    pub(super) fn upstream(relay: Relay, on_end: impl FnOnce(Ended, Option<AnswerBody>) + 'static) -> Self {
         Self { content: Content::Upstream(relay), stream: None, on_end: Some(Box::new(on_end)) }
     }
 
@@ -362,15 +412,15 @@ impl Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let ended = match &self.content {
-            Content::Own(_, length) => Ended { bytes: *length, is_complete: true },
-            Content::Upstream(relay) => relay.ended(),
+        let (ended, upstream) = match std::mem::replace(&mut self.content, Content::Own(Bytes::new(), 0)) {
+            Content::Own(_, length) => (Ended { bytes: length, is_complete: true }, None),
+            Content::Upstream(relay) => (relay.ended(), relay.into_upstream()),
         };
         if let Some(stream) = self.stream.take().filter(|_| ended.is_complete) {
             stream.answered();
         }
         if let Some(on_end) = self.on_end.take() {
-            on_end(ended);
+            on_end(ended, upstream);
         }
     }
 }

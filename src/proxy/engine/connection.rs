@@ -1,9 +1,6 @@
 //! One client's connection: accepted by a worker, served until it ends or the gate drains.
 
-use std::{
-    convert::Infallible, error::Error as _, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc,
-    time::Duration,
-};
+use std::{error::Error as _, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -115,8 +112,7 @@ impl Client {
     {
         let service = service_fn(|request: Request<Incoming>| {
             let turn = Turn { busy: self.progress.busy(), streams: None };
-            let exchange = exchange(Rc::clone(self), request, turn);
-            async move { Ok::<_, Infallible>(exchange.await) }
+            exchange(Rc::clone(self), request, turn)
         });
         let shared = Arc::clone(&self.worker.service().shared);
         let http = http(&shared.settings);
@@ -137,8 +133,7 @@ impl Client {
         let client = Rc::clone(self);
         let service = service_fn(move |request: Request<Incoming>| {
             let turn = Turn { busy: client.progress.busy(), streams: Some(streams.clone()) };
-            let exchange = exchange(Rc::clone(&client), request, turn);
-            async move { Ok::<_, Infallible>(exchange.await) }
+            exchange(Rc::clone(&client), request, turn)
         });
         let connection = http.serve_connection(TokioIo::new(socket), service);
         self.drive(std::pin::pin!(connection), drain, |connection| connection.graceful_shutdown()).await

@@ -1,32 +1,32 @@
 //! One request through the gate: decide, then refuse or forward, then report.
 
-use std::{future::Future, rc::Rc, time::Duration};
+use std::{convert::Infallible, future::Future, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ACCEPT, TRANSFER_ENCODING},
-    request::Parts,
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header::ACCEPT, request::Parts,
 };
-use hyper::body::{Body as _, Incoming};
+use http_body::Body as _;
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    body::{Answer, Fate, Outgoing, Relay, Trail},
+    body::{Answer, Ended, Fate, Outgoing, Relay, Source, Trail},
     connection::Client,
     form::{Form, FormBudget, refused},
     http2::Streams,
+    own::Aftermath,
     progress::Busy,
     report::Report,
     scan::Scan,
     upgrade,
-    upstream::{Held, Journey, Pool, send},
+    upstream::{AnswerBody, Journey, Pool, send},
     worker::Service,
 };
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
     proxy::{
-        outcome::{Forward, Outcome},
+        outcome::{Forward, Outcome, Watch},
         peer::Peer,
         pipeline::{Known, Step},
         trace::Trace,
@@ -48,7 +48,11 @@ pub(super) struct Turn {
 }
 
 /// Answers one request.
-pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, turn: Turn) -> Response<Answer> {
+pub(super) async fn exchange(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+    turn: Turn,
+) -> Result<Response<Answer>, Infallible> {
     let Turn { busy, streams } = turn;
     let stream = streams.and_then(|streams| streams.current());
     let service = client.worker.service();
@@ -62,8 +66,8 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, tur
 
     let accept = head.headers.get(ACCEPT).cloned();
     let wants_body = stream.is_none() || head.method != Method::HEAD;
-    let body =
-        Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout).of_client(&client.progress);
+    let body = Relay::new(Source::Incoming(body), shared.settings.max_body, shared.settings.idle_timeout)
+        .of_client(&client.progress);
     let trail = body.trail();
     let inbound = Inbound { client: &client, service: &service, now };
     let responded = match translated {
@@ -77,10 +81,10 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, tur
     }
     response.headers_mut().insert(REQUEST_ID, request_id);
     report.status = response.status();
-    response.map(|content| {
+    Ok(response.map(|content| {
         let content = if wants_body { content } else { content.without_own() };
         content.into_answer((client, busy), trail, report).on(stream)
-    })
+    }))
 }
 
 /// What an answer is made of, before it is tied to its report.
@@ -90,7 +94,7 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, tur
 )]
 pub(super) enum Content {
     Own(Bytes),
-    Upstream(Relay, Option<Held>),
+    Upstream(Relay),
 }
 
 impl Content {
@@ -98,27 +102,25 @@ impl Content {
     fn without_own(self) -> Self {
         match self {
             Self::Own(_) => Self::Own(Bytes::new()),
-            Self::Upstream(..) => self,
+            Self::Upstream(_) => self,
         }
     }
 
     /// The answer's body. When it ends, the client's turn begins, and the upstream's connection is free if nothing of
     /// either body is left on it.
     fn into_answer(self, (client, busy): (Rc<Client>, Busy), request: Rc<Trail>, report: Report) -> Answer {
-        let end = move |ended, held: Option<Held>| {
+        let end = move |ended: Ended, upstream: Option<AnswerBody>| {
             if !request.is_complete() {
                 client.progress.leave_unread();
-            } else if let Some(held) = held {
-                held.release();
+            } else if let Some(upstream) = upstream.filter(|_| ended.is_complete) {
+                upstream.release();
             }
             drop(busy);
             report.finish(ended);
         };
         match self {
-            Self::Own(bytes) => Answer::own(bytes, move |ended| end(ended, None)),
-            Self::Upstream(relay, held) => {
-                Answer::upstream(relay, move |ended| end(ended, held.filter(|_| ended.is_complete)))
-            }
+            Self::Own(bytes) => Answer::own(bytes, end),
+            Self::Upstream(relay) => Answer::upstream(relay, end),
         }
     }
 }
@@ -142,10 +144,14 @@ impl Inbound<'_> {
         let outcome = self.decide(&head, &mut body, report).await?;
         report.decided();
         let Forward { edits, watch } = match outcome {
-            Outcome::Own(call) => return self.answer(call, head, body, report).await,
+            // What is rare stands apart: the room of all of them would be moved with each request.
+            Outcome::Own(call) => return Box::pin(self.answer(call, head, body, report)).await,
             Outcome::Forward(forward) => forward,
         };
-        let aftermath = self.watch(watch, &head, &mut body, report).await?;
+        let aftermath = match watch {
+            Watch::Nothing => Aftermath::Nothing,
+            watch => Box::pin(self.watch(watch, &head, &mut body, report)).await?,
+        };
 
         let upgrades = upgrade::is_websocket(&head).then(|| head.extensions.clone());
         let mut head = service.shared.forward.request(head, edits, peer);
@@ -153,7 +159,9 @@ impl Inbound<'_> {
         head.headers.insert(REQUEST_ID, report.request_id.clone());
         Trace::write(report.trace.as_ref(), &mut head.headers);
         let answered = match upgrades {
-            Some(extensions) => upgrade::forward((self.client, service), head, extensions, report).await,
+            Some(extensions) => {
+                Box::pin(upgrade::forward((self.client, service), head, extensions, report)).await
+            }
             None => forward(service, head, body.into_outgoing(), report).await,
         }?;
         self.learn(&aftermath, &answered);
@@ -172,9 +180,10 @@ impl Inbound<'_> {
                     return verdict.outcome;
                 }
                 Step::NeedFacts(key, lookup) => {
-                    facts.push((key, shared.facts.resolve(key, lookup).await.ok()));
+                    let resolved = Box::pin(shared.facts.resolve(key, lookup)).await;
+                    facts.push((key, resolved.ok()));
                 }
-                Step::NeedForm => body.collect(&shared.forms).await?,
+                Step::NeedForm => Box::pin(body.collect(&shared.forms)).await?,
                 Step::NeedNonce(claim) => {
                     let recorded = shared.pipeline.nonces.resolve(&claim, self.now).await;
                     nonce = Some((claim, recorded));
@@ -242,25 +251,19 @@ impl Body {
 
 async fn forward(
     service: &Rc<Service>,
-    mut head: Parts,
+    head: Parts,
     body: Outgoing,
     report: &mut Report,
 ) -> Result<Response<Content>, Rejection> {
     let trail = match &body {
-        Outgoing::Relayed(relay) => {
-            // hyper sends no body of unknown length with GET and HEAD unless it is told to.
-            if relay.size_hint().exact().is_none() {
-                head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            Some(relay.trail())
-        }
+        Outgoing::Relayed(relay) => Some(relay.trail()),
         Outgoing::Empty | Outgoing::Whole(_) => None,
     };
     let (pool, journey) = (&service.pool, Journey::default());
     let sending = send(pool, head, body, (&journey, trail.as_deref()));
     let answered = answered_within(pool.response_timeout(), trail.as_deref(), sending).await;
     report.endpoint = journey.endpoint.get();
-    let (response, held) = answered.map_err(|rejection| match trail.map(|trail| trail.fate()) {
+    let response = answered.map_err(|rejection| match trail.map(|trail| trail.fate()) {
         Some(Fate::Failed(error)) => refused(error),
         Some(Fate::UnderWay | Fate::Complete) | None => {
             note_timeout(pool, &journey, &rejection);
@@ -272,7 +275,7 @@ async fn forward(
         return Err(Rejection::UpstreamUnavailable);
     }
     report.upstream_answered();
-    Ok(service.answer(response, Some(held)))
+    Ok(service.answer(response.map(Source::Upstream)))
 }
 
 /// An endpoint that has a request and does not answer it fails; whoever waited for it knows.
@@ -306,12 +309,12 @@ async fn answered_within<T>(
 
 impl Service {
     /// Makes an upstream's answer fit to pass.
-    pub(super) fn answer(&self, response: Response<Incoming>, held: Option<Held>) -> Response<Content> {
+    pub(super) fn answer(&self, response: Response<Source>) -> Response<Content> {
         let (mut head, body) = response.into_parts();
         self.shared.forward.answer(&mut head.headers);
         head.version = Version::HTTP_11;
         let relay = Relay::new(body, None, self.pool.response_timeout());
-        Response::from_parts(head, Content::Upstream(relay, held))
+        Response::from_parts(head, Content::Upstream(relay))
     }
 }
 

@@ -85,6 +85,15 @@ pub(super) struct Form {
     _share: Share,
 }
 
+#[cfg(test)]
+impl Form {
+    /// A form that was collected.
+    pub(super) fn of(bytes: &'static [u8]) -> Self {
+        let share = Share { left: Arc::default(), bytes: 0 };
+        Self { bytes: Bytes::from_static(bytes), _share: share }
+    }
+}
+
 #[derive(Debug)]
 struct Share {
     left: Arc<AtomicUsize>,

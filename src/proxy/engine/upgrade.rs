@@ -14,7 +14,7 @@ use hyper::{client::conn::http1, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
 use super::{
-    body::Outgoing,
+    body::{Outgoing, Source},
     connection::Client,
     exchange::Content,
     report::Report,
@@ -60,11 +60,11 @@ pub(super) async fn forward(
     let mut response = pool.settle(&lease, answer)?;
     report.upstream_answered();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(service.answer(response, None));
+        return Ok(service.answer(response.map(Source::Incoming)));
     }
     let far = hyper::upgrade::on(&mut response);
     let protocol = response.headers().get(UPGRADE).cloned();
-    let mut answer = service.answer(response, None);
+    let mut answer = service.answer(response.map(Source::Incoming));
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     if let Some(protocol) = protocol {
         answer.headers_mut().insert(UPGRADE, protocol);

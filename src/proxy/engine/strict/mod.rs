@@ -14,6 +14,11 @@ mod socket;
 
 pub(super) use socket::Strict;
 
+/// The size in the line before a chunk.
+pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
+    chunk::size(line).ok()
+}
+
 /// What a request does that RFC 9112 does not let it do; the log's word for a refused head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::proxy::engine) enum Violation {

@@ -2,23 +2,24 @@
 
 use std::{
     cell::Cell,
-    io,
-    net::SocketAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
 
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
-};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use http::{Response, request::Parts};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 
 use super::{
-    breaker::Pass, endpoint::ConnectError, fleet::Fleet, http2::Stream, lane::Lane, vitals, wire::Wire,
+    breaker::Pass,
+    fleet::Fleet,
+    http2::Stream,
+    lane::Lane,
+    line::{Line, LineBody},
+    upload::Upload,
+    vitals,
 };
 use crate::proxy::engine::body::Outgoing;
 
@@ -43,15 +44,6 @@ pub(super) enum Way {
     Shared(Stream),
 }
 
-/// A connection for one request at a time.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) sender: SendRequest<Outgoing>,
-    pub(super) remote: SocketAddr,
-    /// Whether a byte arrived since the last request was handed over.
-    heard: Rc<Cell<bool>>,
-}
-
 /// A request's place among those of its endpoint, from the choice to the end of its answer.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -62,11 +54,32 @@ pub(crate) struct Lease {
     is_settled: Cell<bool>,
 }
 
-/// Why an attempt failed.
-pub(super) struct SendError {
+/// An attempt that failed, and the connection that it failed on.
+pub(super) struct Failure {
     pub(super) cause: String,
-    /// The request, where not a byte of it was written.
-    pub(super) unsent: Option<Box<Request<Outgoing>>>,
+    pub(super) held: Held,
+}
+
+/// An answer's body ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer's body broke off")]
+pub(crate) struct AnswerBroken;
+
+/// The body of an answer, and the connection that it comes on.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    way: BodyWay,
+    lease: Lease,
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one: a box would cost each request"
+)]
+enum BodyWay {
+    Own(LineBody),
+    Shared(Incoming, #[expect(dead_code, reason = "held until the body ended")] Stream),
 }
 
 impl Lease {
@@ -145,29 +158,47 @@ impl Held {
         &self.lease
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, SendError> {
-        let sent = match &mut self.way {
-            Way::Own(line) => {
-                line.heard.set(false);
-                line.sender.try_send_request(request).await
+    /// Sends a request and waits for the head of its answer. What was not written of it where this fails is still in `upload`.
+    pub(super) async fn send(
+        self,
+        head: &Parts,
+        upload: &mut Upload,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let Self { way, lease, is_reused } = self;
+        match way {
+            Way::Own(mut line) => match line.send(head, upload).await {
+                Ok(answer) => {
+                    let upload = std::mem::replace(upload, Upload::new(Outgoing::Empty));
+                    let body = LineBody::new(line, (answer.body, answer.keeps_alive), upload);
+                    let mut response = Response::new(AnswerBody { way: BodyWay::Own(body), lease });
+                    *response.status_mut() = answer.status;
+                    *response.headers_mut() = answer.headers;
+                    Ok(response)
+                }
+                Err(error) => {
+                    let held = Self { way: Way::Own(line), lease, is_reused };
+                    Err(Failure { cause: error.to_string(), held })
+                }
+            },
+            Way::Shared(mut stream) => {
+                let is_tls = lease.lane.endpoint.settings.is_tls;
+                match stream.send(head, upload, is_tls).await {
+                    Ok(response) => {
+                        Ok(response.map(|body| AnswerBody { way: BodyWay::Shared(body, stream), lease }))
+                    }
+                    Err(cause) => {
+                        Err(Failure { cause, held: Self { way: Way::Shared(stream), lease, is_reused } })
+                    }
+                }
             }
-            Way::Shared(stream) => {
-                let is_tls = self.lease.lane.endpoint.settings.is_tls;
-                return stream.send(request, is_tls).await;
-            }
-        };
-        sent.map_err(|mut error| SendError {
-            unsent: error.take_message().map(Box::new),
-            cause: error.into_error().to_string(),
-        })
+        }
     }
 
     /// Whether a byte came from the upstream since the request was handed over. On a shared connection what counts is the
     /// head of the answer, and without it there was none.
-    pub(super) fn has_heard(&self) -> bool {
+    pub(super) const fn has_heard(&self) -> bool {
         match &self.way {
-            Way::Own(line) => line.heard.get(),
+            Way::Own(line) => line.has_heard,
             Way::Shared(_) => false,
         }
     }
@@ -176,68 +207,55 @@ impl Held {
     /// a request that failed alone by its taking no more of them.
     pub(super) fn may_be_stale(&self, is_written: bool) -> bool {
         match &self.way {
-            Way::Own(line) => self.is_reused && !line.heard.get(),
+            Way::Own(line) => self.is_reused && !line.has_heard,
             Way::Shared(stream) => self.is_reused && (!is_written || stream.is_closed()),
         }
+    }
+}
+
+impl AnswerBody {
+    /// Whose place it has.
+    pub(super) const fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// Returns the connection to its lane: request and answer reached their end.
     pub(crate) fn release(self) {
-        let Self { way, lease, is_reused: _ } = self;
-        if let Way::Own(line) = way {
-            lease.lane.put_back(line);
+        if let BodyWay::Own(body) = self.way
+            && let Some(line) = body.into_line()
+        {
+            self.lease.lane.put_back(line);
         }
     }
 }
 
-impl Line {
-    /// Shakes hands over a connection.
-    pub(super) async fn over(wire: Wire) -> Result<Self, ConnectError> {
-        let remote = wire.remote;
-        let heard = Rc::new(Cell::new(false));
-        let socket = Heard { wire, heard: Rc::clone(&heard) };
-        let (sender, connection) =
-            http1::Builder::new().writev(false).handshake(TokioIo::new(socket)).await?;
-        tokio::task::spawn_local(async move {
-            // An error here reaches the request in flight through its sender; without one it means that the
-            // upstream closed an idle connection.
-            let _ = connection.await;
-        });
-        Ok(Self { sender, remote, heard })
-    }
-}
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerBroken;
 
-/// The upstream's connection, which tells whether anything came from it: a request may be repeated only before that.
-struct Heard {
-    wire: Wire,
-    heard: Rc<Cell<bool>>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+    fn poll_frame(
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let answer = Pin::new(&mut self.wire).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.heard.set(true);
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        match &mut self.get_mut().way {
+            BodyWay::Own(body) => Pin::new(body).poll_frame(cx).map_err(|_its_connection_goes| AnswerBroken),
+            BodyWay::Shared(body, _) => {
+                Pin::new(body).poll_frame(cx).map_err(|_its_stream_goes| AnswerBroken)
+            }
         }
-        answer
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(cx)
+    fn is_end_stream(&self) -> bool {
+        match &self.way {
+            BodyWay::Own(body) => body.is_end_stream(),
+            BodyWay::Shared(body, _) => body.is_end_stream(),
+        }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(cx)
+    fn size_hint(&self) -> SizeHint {
+        match &self.way {
+            BodyWay::Own(body) => body.size_hint(),
+            BodyWay::Shared(body, _) => body.size_hint(),
+        }
     }
 }

@@ -12,18 +12,19 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    Request, Response, Uri, Version,
+    header::HOST,
+    request::Parts,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use hyper::{
-    body::{Body as _, Incoming},
+    body::Incoming,
     client::conn::http2::{Builder, SendRequest},
     rt::Executor,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{endpoint::ConnectError, held::SendError, settings::Reach, wire::Wire};
+use super::{endpoint::ConnectError, settings::Reach, upload::Upload, wire::Wire};
 use crate::proxy::engine::body::Outgoing;
 
 /// Requests that share a connection; further ones make another.
@@ -132,17 +133,21 @@ impl Stream {
         self.sender.is_closed()
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. Where nothing of it was written, its body is back in `upload`.
     pub(super) async fn send(
         &mut self,
-        request: Request<Outgoing>,
+        head: &Parts,
+        upload: &mut Upload,
         is_tls: bool,
-    ) -> Result<Response<Incoming>, SendError> {
-        let request = translate(request, is_tls)
-            .ok_or_else(|| SendError { cause: "the host is no authority".to_owned(), unsent: None })?;
-        self.sender.try_send_request(request).await.map_err(|mut error| SendError {
-            unsent: error.take_message().map(|request| Box::new(back(request))),
-            cause: error.into_error().to_string(),
+    ) -> Result<Response<Incoming>, String> {
+        let head = translate(head.clone(), is_tls).ok_or_else(|| "the host is no authority".to_owned())?;
+        upload.is_begun = true;
+        let sent = self.sender.try_send_request(Request::from_parts(head, upload.take_body())).await;
+        sent.map_err(|mut error| {
+            if let Some(request) = error.take_message() {
+                *upload = Upload::new(request.into_body());
+            }
+            error.into_error().to_string()
         })
     }
 }
@@ -155,31 +160,13 @@ impl Drop for Stream {
 }
 
 /// RFC 9113 section 8.3.1: scheme and authority stand beside the path, and `Host` says nothing else, so it is left out.
-fn translate(request: Request<Outgoing>, is_tls: bool) -> Option<Request<Outgoing>> {
-    let (mut head, body) = request.into_parts();
+fn translate(mut head: Parts, is_tls: bool) -> Option<Parts> {
     let authority = Authority::try_from(head.headers.remove(HOST)?.as_bytes()).ok()?;
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
     let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     head.uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()?;
-    head.headers.remove(TRANSFER_ENCODING);
     head.version = Version::HTTP_2;
-    Some(Request::from_parts(head, body))
-}
-
-/// The request as HTTP/1.1 has it, for another try.
-fn back(request: Request<Outgoing>) -> Request<Outgoing> {
-    let (mut head, body) = request.into_parts();
-    let host = head.uri.authority().and_then(|authority| authority.as_str().parse().ok());
-    if let Some(host) = host {
-        head.headers.insert(HOST, host);
-    }
-    let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    head.uri = Uri::from(path);
-    head.version = Version::HTTP_11;
-    if body.size_hint().exact().is_none() {
-        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    Request::from_parts(head, body)
+    Some(head)
 }
 
 #[cfg(test)]
@@ -187,28 +174,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_the_same_in_both_versions() {
+    fn the_authority_is_the_host_and_the_path_stays_as_it_is() {
         for target in ["/rest/V1/x%2Fy?a=b&c", "/", "*"] {
-            let request = Request::builder()
-                .uri(target)
-                .header("host", "shop.test:8443")
-                .header("transfer-encoding", "chunked")
-                .header("x-other", "1")
-                .body(Outgoing::Empty)
-                .unwrap();
-            let sent = translate(request, true).unwrap();
-            assert_eq!(sent.uri().authority().unwrap(), "shop.test:8443");
-            assert_eq!(sent.uri().scheme_str(), Some("https"));
-            assert_eq!(sent.uri().path_and_query().unwrap(), target);
-            assert!(
-                !sent.headers().contains_key("host") && !sent.headers().contains_key("transfer-encoding")
-            );
-            let again = back(sent);
-            assert_eq!((again.uri().to_string().as_str(), again.version()), (target, Version::HTTP_11));
-            assert_eq!(again.headers()["host"], "shop.test:8443");
-            assert_eq!(again.headers()["x-other"], "1");
+            let request =
+                Request::builder().uri(target).header("host", "shop.test:8443").header("x-other", "1");
+            let sent = translate(request.body(()).unwrap().into_parts().0, true).unwrap();
+            assert_eq!(sent.uri.authority().unwrap(), "shop.test:8443");
+            assert_eq!(sent.uri.scheme_str(), Some("https"));
+            assert_eq!(sent.uri.path_and_query().unwrap(), target);
+            assert!(!sent.headers.contains_key("host"));
+            assert_eq!(sent.headers["x-other"], "1");
         }
-        let nameless = Request::get("/").body(Outgoing::Empty).unwrap();
-        assert!(translate(nameless, false).is_none());
+        let nameless = Request::get("/").body(()).unwrap();
+        assert!(translate(nameless.into_parts().0, false).is_none());
     }
 }

@@ -20,8 +20,9 @@ use tokio::sync::{Mutex, Notify, oneshot};
 use super::{
     breaker::Tally,
     endpoint::{ConnectError, Endpoint, Purpose, Room},
-    held::{Line, Way},
+    held::Way,
     http2::{Multiplex, Stream},
+    line::Line,
     settings::Http2,
     vitals,
 };
@@ -96,10 +97,8 @@ impl Lane {
         if let Some(stream) = self.take_stream() {
             return Ok((Way::Shared(stream), true));
         }
-        while let Some(mut line) = self.take_fresh() {
-            if line.sender.is_ready() || self.becomes_ready(&mut line).await {
-                return Ok((Way::Own(line), true));
-            }
+        if let Some(line) = self.take_fresh() {
+            return Ok((Way::Own(line), true));
         }
         // Off the common way, which should not carry what a handshake needs.
         Box::pin(self.make()).await
@@ -125,12 +124,6 @@ impl Lane {
         self.room().await
     }
 
-    /// An upstream that answers before it read the whole request may leave the connection busy with the rest.
-    async fn becomes_ready(&self, line: &mut Line) -> bool {
-        let ready = tokio::time::timeout(self.endpoint.reach.connect_timeout, line.sender.ready()).await;
-        ready.is_ok_and(|ready| ready.is_ok())
-    }
-
     async fn make(&self) -> Result<(Way, bool), ConnectError> {
         if self.speaks.get() != Speaks::Http1 {
             let limit = self.endpoint.reach.connect_timeout;
@@ -148,7 +141,7 @@ impl Lane {
             match self.place().await? {
                 Place::Room(room) => return self.connect(room).await,
                 Place::Line(mut line) => {
-                    if line.sender.is_ready() || self.becomes_ready(&mut line).await {
+                    if line.is_fresh() {
                         return Ok((Way::Own(line), true));
                     }
                 }
@@ -161,7 +154,7 @@ impl Lane {
         let (wire, is_http2) = self.endpoint.open(room, Purpose::Requests).await?;
         self.speaks.set(if is_http2 { Speaks::Http2 } else { Speaks::Http1 });
         if !is_http2 {
-            return Ok((Way::Own(Line::over(wire).await?), false));
+            return Ok((Way::Own(Line::over(wire)), false));
         }
         let multiplex = Multiplex::over(wire, &self.endpoint.reach).await?;
         let stream = multiplex.stream();
@@ -225,13 +218,13 @@ impl Lane {
 
     fn take_fresh(&self) -> Option<Line> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { line, since }) = idle.pop() {
+        while let Some(Idle { mut line, since }) = idle.pop() {
             if since.elapsed() > self.endpoint.reach.idle_timeout {
                 // Below it in the stack everything is older still.
                 idle.clear();
                 return None;
             }
-            if !line.sender.is_closed() {
+            if line.is_fresh() {
                 return Some(line);
             }
         }
@@ -240,9 +233,6 @@ impl Lane {
 
     /// Takes a connection back whose request and answer reached their end.
     pub(super) fn put_back(&self, line: Line) {
-        if line.sender.is_closed() {
-            return;
-        }
         let pending = self.endpoint.pending.load(Relaxed);
         let Some(line) = (if pending == 0 { Some(line) } else { self.hand_over(line, pending) }) else {
             return;
@@ -287,8 +277,8 @@ impl Lane {
         let limit = endpoint.reach.idle_timeout;
         let leads = |remote| !endpoint.is_named() || endpoint.leads_to(remote);
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|Idle { line, since }| {
-            since.elapsed() <= limit && !line.sender.is_closed() && leads(line.remote)
+        idle.retain_mut(|Idle { line, since }| {
+            since.elapsed() <= limit && line.is_fresh() && leads(line.remote())
         });
         let wanted = endpoint.pending.load(Relaxed).min(idle.len());
         if wanted > 0 && endpoint.is_full() {
@@ -322,7 +312,7 @@ mod tests {
 
     use bytes::Bytes;
     use http::{Request, Response};
-    use http_body_util::Full;
+    use http_body_util::{BodyExt as _, Full};
     use hyper::{server::conn::http1 as server, service::service_fn};
     use hyper_util::rt::TokioIo;
     use tokio::{net::TcpListener, task::LocalSet};
@@ -333,9 +323,10 @@ mod tests {
         proxy::engine::{
             body::Outgoing,
             upstream::{
-                held::{Held, Lease},
+                held::{AnswerBody, Held, Lease},
                 settings::{BreakerSettings, EndpointSettings, Reach},
                 tls::TlsClient,
+                upload::Upload,
             },
         },
     };
@@ -386,10 +377,15 @@ mod tests {
         lane.acquire().await.map(|(way, is_reused)| Held::new(way, lease, is_reused))
     }
 
-    async fn ask(held: &mut Held) {
-        let request = Request::get("/").header("host", "a").body(Outgoing::Empty).unwrap();
-        let answer = held.send(request).await.map_err(|error| error.cause).unwrap();
-        http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+    /// Asks, and reads the answer to its end.
+    async fn ask(held: Held) -> AnswerBody {
+        let (head, ()) = Request::get("/").header("host", "a").body(()).unwrap().into_parts();
+        let answer = held.send(&head, &mut Upload::new(Outgoing::Empty)).await;
+        let mut body = answer.map_err(|failure| failure.cause).unwrap().into_body();
+        while let Some(frame) = body.frame().await {
+            frame.unwrap();
+        }
+        body
     }
 
     fn on_one_thread(test: impl Future<Output = ()>) {
@@ -402,14 +398,12 @@ mod tests {
         on_one_thread(async {
             let (lane, accepted) = lane(Duration::from_secs(5), 8, 0).await;
             for (releases, connections) in [(true, 1), (true, 1), (false, 1), (true, 2)] {
-                let mut held = acquire(&lane).await.unwrap();
-                ask(&mut held).await;
-                assert!(held.has_heard());
+                let answered = ask(acquire(&lane).await.unwrap()).await;
                 assert_eq!(lane.outstanding.get(), 1);
                 if releases {
-                    held.release();
+                    answered.release();
                 } else {
-                    drop(held);
+                    drop(answered);
                 }
                 assert_eq!((accepted.get(), lane.outstanding.get()), (connections, 0));
             }
@@ -421,18 +415,15 @@ mod tests {
         on_one_thread(async {
             let (aging, accepted) = lane(Duration::from_millis(20), 8, 0).await;
             for _ in 0..2 {
-                let mut held = acquire(&aging).await.unwrap();
-                ask(&mut held).await;
-                held.release();
+                ask(acquire(&aging).await.unwrap()).await.release();
                 tokio::time::sleep(Duration::from_millis(40)).await;
             }
             assert_eq!(accepted.get(), 2);
             aging.sweep();
             assert_eq!(aging.unused(), 0, "also where nobody asks");
             let (small, _) = lane(Duration::from_secs(5), 1, 0).await;
-            let (mut one, mut other) = (acquire(&small).await.unwrap(), acquire(&small).await.unwrap());
-            ask(&mut one).await;
-            ask(&mut other).await;
+            let (one, other) = (acquire(&small).await.unwrap(), acquire(&small).await.unwrap());
+            let (one, other) = (ask(one).await, ask(other).await);
             one.release();
             other.release();
             assert_eq!(small.unused(), 1);
@@ -443,8 +434,7 @@ mod tests {
     fn a_request_waits_for_a_connection_and_one_too_many_does_not() {
         on_one_thread(async {
             let (lane, accepted) = lane(Duration::from_secs(5), 8, 1).await;
-            let mut first = acquire(&lane).await.unwrap();
-            ask(&mut first).await;
+            let first = ask(acquire(&lane).await.unwrap()).await;
             let (next, third) = tokio::join!(acquire(&lane), async {
                 let third = acquire(&lane).await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -452,8 +442,7 @@ mod tests {
                 third
             });
             assert!(matches!(third, Err(ConnectError::Busy)), "one waits at most");
-            let mut next = next.unwrap();
-            ask(&mut next).await;
+            let next = ask(next.unwrap()).await;
             assert_eq!(accepted.get(), 1, "it was handed over");
             assert!(matches!(acquire(&lane).await, Err(ConnectError::Busy)), "it waited too long");
             drop(next);

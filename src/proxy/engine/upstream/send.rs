@@ -7,12 +7,12 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use http::{Method, Request, Response, request::Parts};
-use hyper::body::Incoming;
+use http::{Method, Response, request::Parts};
 
 use super::{
-    held::{Held, Lease, SendError},
+    held::{AnswerBody, Failure, Held, Lease},
     pool::Pool,
+    upload::Upload,
 };
 use crate::{
     auth::rejection::Rejection,
@@ -40,6 +40,8 @@ struct Sender<'a> {
     was_stale: bool,
     has_moved: bool,
     is_repeat: bool,
+    /// Whether a second time changes nothing: it is idempotent and has no body.
+    may_repeat: bool,
 }
 
 /// Sends a request to an endpoint and answers with the head that came back.
@@ -48,7 +50,7 @@ pub(crate) async fn send(
     head: Parts,
     body: Outgoing,
     (journey, trail): (&Journey, Option<&Trail>),
-) -> Result<(Response<Incoming>, Held), Rejection> {
+) -> Result<Response<AnswerBody>, Rejection> {
     pool.budget.save();
     let mut sender = Sender {
         pool,
@@ -59,22 +61,21 @@ pub(crate) async fn send(
         was_stale: false,
         has_moved: false,
         is_repeat: false,
+        may_repeat: may_repeat(&head.method, &body),
     };
-    let mut request = Request::from_parts(head, body);
+    let mut upload = Upload::new(body);
     loop {
-        let Some(mut held) = sender.connect().await? else { continue };
-        let spare = sender.spare(&held, &request);
+        let Some(held) = sender.connect().await? else { continue };
         journey.is_sent.set(true);
-        let error = match held.send(request).await {
-            Ok(response) => {
-                journey.is_sent.set(false);
-                held.lease().succeeded();
-                return Ok((response, held));
-            }
-            Err(error) => error,
-        };
+        let sent = held.send(&head, &mut upload).await;
         journey.is_sent.set(false);
-        request = sender.again(held, error, spare)?;
+        match sent {
+            Ok(response) => {
+                response.body().lease().succeeded();
+                return Ok(response);
+            }
+            Err(failure) => sender.consider(failure, upload.is_begun)?,
+        }
     }
 }
 
@@ -105,54 +106,31 @@ impl Sender<'_> {
         place.or_else(same).map_err(|error| self.pool.rejection(&error))
     }
 
-    /// A copy of what could be sent again.
-    fn spare(&self, held: &Held, request: &Request<Outgoing>) -> Option<Parts> {
-        let is_worth = !self.is_repeat && (held.is_reused || self.pool.has_several());
-        (is_worth && may_repeat(request)).then(|| {
-            let (mut head, ()) = Request::new(()).into_parts();
-            head.method = request.method().clone();
-            head.uri = request.uri().clone();
-            head.version = request.version();
-            head.headers = request.headers().clone();
-            head
-        })
-    }
-
-    /// What is sent after an attempt that failed.
-    fn again(
-        &mut self,
-        held: Held,
-        error: SendError,
-        spare: Option<Parts>,
-    ) -> Result<Request<Outgoing>, Rejection> {
-        let SendError { cause, unsent } = error;
+    /// Decides after an attempt that failed whether there is another one.
+    fn consider(&mut self, failure: Failure, is_written: bool) -> Result<(), Rejection> {
+        let Failure { cause, held } = failure;
         let is_clients_fault = self.trail.is_some_and(|trail| matches!(trail.fate(), Fate::Failed(_)));
         if is_clients_fault {
             return Err(Rejection::UpstreamUnavailable);
         }
         let index = held.lease().index;
-        let is_written = unsent.is_none();
         let is_stale = held.may_be_stale(is_written) && !self.was_stale;
-        let request = match (unsent, spare) {
-            (Some(request), _) => Some(*request),
-            (None, Some(head)) if !held.has_heard() => Some(Request::from_parts(head, Outgoing::Empty)),
-            (None, _) => None,
-        };
-        let Some(request) = request.filter(|_| is_stale || self.can_move()) else {
+        let is_harmless = !is_written || (self.may_repeat && !self.is_repeat && !held.has_heard());
+        if !is_harmless || !(is_stale || self.can_move()) {
             held.lease().failed(&self.pool.fleet, "broken", &cause);
             return Err(Rejection::UpstreamUnavailable);
-        };
+        }
         self.is_repeat |= is_written;
         self.is_fresh = true;
         if is_stale {
             self.was_stale = true;
             self.but = Some(index);
             self.pool.count_retry("stale");
-            return Ok(request);
+            return Ok(());
         }
         held.lease().failed(&self.pool.fleet, "broken", &cause);
         drop(held);
-        if self.move_on(index) { Ok(request) } else { Err(Rejection::UpstreamUnavailable) }
+        if self.move_on(index) { Ok(()) } else { Err(Rejection::UpstreamUnavailable) }
     }
 
     fn can_move(&self) -> bool {
@@ -174,7 +152,7 @@ impl Sender<'_> {
     }
 }
 
-fn may_repeat(request: &Request<Outgoing>) -> bool {
+fn may_repeat(method: &Method, body: &Outgoing) -> bool {
     let is_idempotent = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS];
-    matches!(request.body(), Outgoing::Empty) && is_idempotent.contains(request.method())
+    matches!(body, Outgoing::Empty) && is_idempotent.contains(method)
 }

@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 use super::endpoint::Room;
 
 /// A connection to an endpoint.
+#[derive(Debug)]
 pub(crate) struct Wire {
     stream: Stream,
     /// Where it leads.
@@ -24,6 +25,7 @@ pub(crate) struct Wire {
     _room: Room,
 }
 
+#[derive(Debug)]
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
