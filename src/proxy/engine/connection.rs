@@ -14,6 +14,7 @@ use super::{
     arrival::{Arrived, Stream, arrive},
     exchange::{Turn, exchange},
     http2::{self, Streams},
+    preface::Prefaced,
     progress::{Observed, Overdue, Patience, Progress, Watchdog},
     security::Security,
     strict::Strict,
@@ -135,7 +136,7 @@ impl Client {
             let turn = Turn { busy: client.progress.busy(), streams: Some(streams.clone()) };
             exchange(Rc::clone(&client), request, turn)
         });
-        let connection = http.serve_connection(TokioIo::new(socket), service);
+        let connection = http.serve_connection(TokioIo::new(Prefaced::new(socket)), service);
         self.drive(std::pin::pin!(connection), drain, |connection| connection.graceful_shutdown()).await
     }
 

@@ -10,6 +10,7 @@ mod exchange;
 mod form;
 mod http2;
 mod own;
+mod preface;
 mod progress;
 mod report;
 mod scan;
