@@ -144,14 +144,23 @@ pub(super) struct LineBody {
     keeps_alive: bool,
     /// What was not written yet of the request.
     upload: Option<Box<Upload>>,
-    is_ended: bool,
+    state: Reading,
+}
+
+/// How far an answer's body was read.
+#[derive(Debug)]
+enum Reading {
+    UnderWay,
+    /// It broke off, and nobody was told yet.
+    Broken(LineError),
+    Ended,
 }
 
 impl LineBody {
     /// What follows a head.
     pub(super) fn new(line: Line, (decoder, keeps_alive): (Decoder, bool), upload: Upload) -> Self {
         let upload = (!upload.is_done()).then(|| Box::new(upload));
-        Self { line, decoder, keeps_alive, upload, is_ended: false }
+        Self { line, decoder, keeps_alive, upload, state: Reading::UnderWay }
     }
 
     /// The connection, if it can take another request.
@@ -201,17 +210,29 @@ impl Body for LineBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, LineError>>> {
         let this = self.get_mut();
-        if this.is_ended {
-            return Poll::Ready(None);
+        match std::mem::replace(&mut this.state, Reading::Ended) {
+            Reading::UnderWay => this.state = Reading::UnderWay,
+            Reading::Broken(error) => return Poll::Ready(Some(Err(error))),
+            Reading::Ended => return Poll::Ready(None),
         }
         this.poll_upload(cx);
-        let data = ready!(this.poll_data(cx));
-        this.is_ended = !matches!(data, Ok(Some(_)));
-        Poll::Ready(data.transpose().map(|data| data.map(Frame::data)))
+        match ready!(this.poll_data(cx)) {
+            Ok(Some(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Ok(None) => {
+                this.state = Reading::Ended;
+                Poll::Ready(None)
+            }
+            Err(error) => {
+                // What came before it is on its way to the client only when this is polled again.
+                this.state = Reading::Broken(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_ended || self.decoder.is_done()
+        matches!(self.state, Reading::Ended) || self.decoder.is_done()
     }
 
     fn size_hint(&self) -> SizeHint {
