@@ -21,7 +21,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    form::Form, http2::StreamWatch, progress::Progress, scan::Scan, stall::Stall, upstream::AnswerBody,
+    form::Form, http1::ClientBody, http2::StreamWatch, progress::Progress, scan::Scan, stall::Stall,
+    upstream::AnswerBody,
 };
 use crate::proxy::address_limit::TooMany;
 
@@ -63,7 +64,9 @@ pub(super) struct Relay {
     reason = "the large one is the common one: a box would cost each request"
 )]
 pub(super) enum Source {
-    /// A client, or an upstream on a connection of its own.
+    /// A client of HTTP/1.
+    Client(ClientBody),
+    /// A client of HTTP/2, or an upstream on a connection of its own.
     Incoming(Incoming),
     Upstream(AnswerBody),
 }
@@ -145,7 +148,7 @@ impl Relay {
     fn into_upstream(self) -> Option<AnswerBody> {
         match self.source {
             Source::Upstream(body) => Some(body),
-            Source::Incoming(_) => None,
+            Source::Client(_) | Source::Incoming(_) => None,
         }
     }
 
@@ -183,17 +186,15 @@ impl Source {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let broken = BodyError::Broken;
         match self {
-            Self::Incoming(body) => {
-                Pin::new(body).poll_frame(cx).map_err(|_the_log_has_nothing_to_say_of_it| broken)
-            }
-            Self::Upstream(body) => {
-                Pin::new(body).poll_frame(cx).map_err(|_its_connection_is_dropped| broken)
-            }
+            Self::Client(body) => Pin::new(body).poll_frame(cx).map_err(|_cause| broken),
+            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(|_cause| broken),
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx).map_err(|_cause| broken),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Client(body) => body.is_end_stream(),
             Self::Incoming(body) => body.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
         }
@@ -201,6 +202,7 @@ impl Source {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Client(body) => body.size_hint(),
             Self::Incoming(body) => body.size_hint(),
             Self::Upstream(body) => body.size_hint(),
         }
@@ -360,6 +362,11 @@ impl Answer {
     /// The upstream's body as it comes.
     pub(super) fn upstream(relay: Relay, on_end: impl FnOnce(Ended, Option<AnswerBody>) + 'static) -> Self {
         Self { content: Content::Upstream(relay), stream: None, on_end: Some(Box::new(on_end)) }
+    }
+
+    /// Whether the gate says it, and not the upstream.
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.content, Content::Own(..))
     }
 
     /// Goes out on an HTTP/2 stream, which hears how it fares.

@@ -1,24 +1,29 @@
 //! One client's connection: accepted by a worker, served until it ends or the gate drains.
 
-use std::{error::Error as _, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::Cell, convert::Infallible, error::Error as _, future::Future, net::SocketAddr, pin::Pin, rc::Rc,
+    sync::Arc, time::Duration,
+};
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, watch},
 };
 
 use super::{
     arrival::{Arrived, Stream, arrive},
+    body::Source,
     exchange::{Turn, exchange},
+    http1::{self, HeadLimits},
     http2::{self, Streams},
     preface::Prefaced,
     progress::{Observed, Overdue, Patience, Progress, Watchdog},
     security::Security,
     strict::Strict,
-    worker::{Worker, WorkerSettings},
+    worker::Worker,
 };
 use crate::{metrics::Decision, proxy::peer::Peer};
 
@@ -31,9 +36,6 @@ const LINGER: Duration = Duration::from_secs(3);
 
 /// How long a client may still be told why its connection ends.
 const FAREWELL: Duration = Duration::from_millis(200);
-
-/// How many header fields hyper takes if it is told nothing.
-const HYPER_MAX_HEADERS: usize = 100;
 
 /// One client's connection, for its exchanges and for what an upgrade leaves behind.
 #[derive(Debug)]
@@ -94,11 +96,10 @@ pub(super) async fn serve(
     let Arrived { peer, stream, speaks_http2, security } = arrived;
     progress.await_head();
     let client = Rc::new(Client { worker, peer, security, progress, _place: place });
-    let may_be_sending = match (stream, speaks_http2) {
-        (Stream::Plain(socket), false) => client.answer_http1(socket, drain).await,
-        (Stream::Tls(socket), false) => client.answer_http1(socket, drain).await,
-        (Stream::Plain(socket), true) => client.answer_http2(socket, drain).await,
-        (Stream::Tls(socket), true) => client.answer_http2(socket, drain).await,
+    let may_be_sending = if speaks_http2 {
+        client.answer_http2(stream, drain).await
+    } else {
+        client.answer_http1(stream, drain).await
     };
     if let (true, Ok(socket)) = (may_be_sending, left.await) {
         linger(socket).await;
@@ -107,48 +108,51 @@ pub(super) async fn serve(
 
 impl Client {
     /// Answers one request after the other. Tells whether the client may still be sending.
-    async fn answer_http1<S>(self: &Rc<Self>, socket: S, drain: watch::Receiver<bool>) -> bool
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let service = service_fn(|request: Request<Incoming>| {
-            let turn = Turn { busy: self.progress.busy(), streams: None };
-            exchange(Rc::clone(self), request, turn)
-        });
+    async fn answer_http1(self: &Rc<Self>, stream: Stream, drain: watch::Receiver<bool>) -> bool {
         let shared = Arc::clone(&self.worker.service().shared);
-        let http = http(&shared.settings);
-        let socket = Strict::new(socket, Arc::clone(&self.progress), shared.settings.max_header_bytes);
-        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
-        self.drive(std::pin::pin!(connection), drain, |connection| connection.graceful_shutdown()).await
+        let limits =
+            HeadLimits { bytes: shared.settings.max_header_bytes, fields: shared.settings.max_headers };
+        let socket = Strict::new(stream, Arc::clone(&self.progress), limits.bytes);
+        drop(shared);
+        let is_leaving = Cell::new(false);
+        let connection = http1::serve(socket, limits, &is_leaving, |request, near| {
+            let turn = Turn { busy: self.progress.busy(), streams: None, near };
+            exchange(Rc::clone(self), request.map(Source::Client), turn)
+        });
+        let ended = self.drive(std::pin::pin!(connection), drain, |_| is_leaving.set(true)).await;
+        ended.is_some_and(|end| self.ended(&end))
     }
 
     /// Answers requests side by side.
-    async fn answer_http2<S>(self: &Rc<Self>, socket: S, drain: watch::Receiver<bool>) -> bool
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
+    async fn answer_http2(self: &Rc<Self>, stream: Stream, drain: watch::Receiver<bool>) -> bool {
         self.progress.multiplex();
         let shared = Arc::clone(&self.worker.service().shared);
         let streams = Streams::new(&self.worker, &self.progress, shared.settings.write_timeout);
         let http = http2::builder(&shared.settings, streams.clone());
         let client = Rc::clone(self);
         let service = service_fn(move |request: Request<Incoming>| {
-            let turn = Turn { busy: client.progress.busy(), streams: Some(streams.clone()) };
-            exchange(Rc::clone(&client), request, turn)
+            let turn = Turn { busy: client.progress.busy(), streams: Some(streams.clone()), near: None };
+            let exchange = exchange(Rc::clone(&client), request.map(Source::Incoming), turn);
+            async move { Ok::<_, Infallible>(exchange.await) }
         });
-        let connection = http.serve_connection(TokioIo::new(Prefaced::new(socket)), service);
-        self.drive(std::pin::pin!(connection), drain, |connection| connection.graceful_shutdown()).await
+        let connection = http.serve_connection(TokioIo::new(Prefaced::new(stream)), service);
+        let connection = std::pin::pin!(connection);
+        let ended = self.drive(connection, drain, |connection| connection.graceful_shutdown()).await;
+        if let Some(Err(error)) = ended {
+            self.broke_rules(&error);
+        }
+        false
     }
 
-    /// Drives a connection to its end, or to the end of our patience with it.
+    /// Drives a connection to its end, or to the end of our patience with it: then there is no end to tell of.
     async fn drive<C>(
         &self,
         mut connection: Pin<&mut C>,
         drain: watch::Receiver<bool>,
         say_goodbye: impl Fn(Pin<&mut C>),
-    ) -> bool
+    ) -> Option<C::Output>
     where
-        C: Future<Output = hyper::Result<()>>,
+        C: Future,
     {
         let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&self.progress)));
         let mut drained = std::pin::pin!(self.drained(drain));
@@ -156,9 +160,7 @@ impl Client {
         loop {
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => {
-                    return ended.map_or_else(|error| self.broke_off(&error), |()| self.progress.has_left_unread());
-                }
+                ended = connection.as_mut() => return Some(ended),
                 overdue = watchdog.as_mut() => {
                     self.count_overdue(overdue);
                     if self.progress.is_multiplexed() && overdue != Overdue::Unread {
@@ -166,7 +168,7 @@ impl Client {
                         say_goodbye(connection.as_mut());
                         let _ = tokio::time::timeout(FAREWELL, connection).await;
                     }
-                    return false;
+                    return None;
                 }
                 () = drained.as_mut(), if !is_draining => {
                     is_draining = true;
@@ -194,21 +196,24 @@ impl Client {
         }
     }
 
-    /// hyper answered a head that is none with 400 or 431 itself, or the client went away.
-    fn broke_off(&self, error: &hyper::Error) -> bool {
-        if self.progress.is_multiplexed() {
-            self.broke_rules(error);
-            return false;
+    /// Tells of a connection's end, and whether the client may still be sending.
+    fn ended(&self, end: &http1::End) -> bool {
+        match end {
+            http1::End::Closed => self.progress.has_left_unread(),
+            http1::End::Upgraded => false,
+            http1::End::Broken(error) => {
+                tracing::debug!(error = %error, client = %self.peer.address, "client connection ended early");
+                self.progress.has_left_unread()
+            }
+            http1::End::Refused(status) => {
+                let violation = self.progress.violation().map(|violation| violation.to_string());
+                let status = status.as_u16();
+                tracing::debug!(status, violation, client = %self.peer.address, "request head refused");
+                let refused = Decision { context: "guest", result: "refused", reason: "malformed_head" };
+                self.worker.service().shared.metrics.decisions.get_or_create(&refused).inc();
+                true
+            }
         }
-        if !error.is_parse() {
-            tracing::debug!(error = %error, client = %self.peer.address, "client connection ended early");
-            return self.progress.has_left_unread();
-        }
-        let violation = self.progress.violation().map(|violation| violation.to_string());
-        tracing::debug!(error = %error, violation, client = %self.peer.address, "request head refused");
-        let refused = Decision { context: "guest", result: "refused", reason: "malformed_head" };
-        self.worker.service().shared.metrics.decisions.get_or_create(&refused).inc();
-        true
     }
 
     /// The codec told an HTTP/2 client with GOAWAY what it did, or the client went away.
@@ -219,22 +224,6 @@ impl Client {
             self.worker.service().shared.metrics.edge.close("http2_violation");
         }
     }
-}
-
-fn http(settings: &WorkerSettings) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_header_size(settings.max_header_bytes)
-        .max_buf_size(settings.max_header_bytes.max(64 * 1024))
-        .writev(false)
-        .auto_date_header(false);
-    // At its own limit hyper keeps the places of the fields on the stack; told one, it clears a list for each head.
-    if settings.max_headers != HYPER_MAX_HEADERS {
-        builder.max_headers(settings.max_headers);
-    }
-    builder
 }
 
 /// Completes when the gate drains and who has not even said who it is has had its time.

@@ -1,14 +1,13 @@
 //! One request through the gate: decide, then refuse or forward, then report.
 
-use std::{convert::Infallible, future::Future, rc::Rc, time::Duration};
+use std::{future::Future, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header::ACCEPT, request::Parts,
 };
 use http_body::Body as _;
-use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     body::{Answer, Ended, Fate, Outgoing, Relay, Source, Trail},
@@ -19,7 +18,7 @@ use super::{
     progress::Busy,
     report::Report,
     scan::Scan,
-    upgrade,
+    upgrade::{self, Near},
     upstream::{AnswerBody, Journey, Pool, send},
     worker::Service,
 };
@@ -45,15 +44,13 @@ pub(super) struct Turn {
     pub(super) busy: Busy,
     /// On HTTP/2.
     pub(super) streams: Option<Streams>,
+    /// Where the client's socket will be when the request has become a WebSocket.
+    pub(super) near: Option<oneshot::Receiver<Near>>,
 }
 
 /// Answers one request.
-pub(super) async fn exchange(
-    client: Rc<Client>,
-    request: Request<Incoming>,
-    turn: Turn,
-) -> Result<Response<Answer>, Infallible> {
-    let Turn { busy, streams } = turn;
+pub(super) async fn exchange(client: Rc<Client>, request: Request<Source>, turn: Turn) -> Response<Answer> {
+    let Turn { busy, streams, near } = turn;
     let stream = streams.and_then(|streams| streams.current());
     let service = client.worker.service();
     let shared = &service.shared;
@@ -66,12 +63,12 @@ pub(super) async fn exchange(
 
     let accept = head.headers.get(ACCEPT).cloned();
     let wants_body = stream.is_none() || head.method != Method::HEAD;
-    let body = Relay::new(Source::Incoming(body), shared.settings.max_body, shared.settings.idle_timeout)
-        .of_client(&client.progress);
+    let body =
+        Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout).of_client(&client.progress);
     let trail = body.trail();
     let inbound = Inbound { client: &client, service: &service, now };
     let responded = match translated {
-        Ok(()) => inbound.respond(head, body, &mut report).await,
+        Ok(()) => inbound.respond(head, (body, near), &mut report).await,
         Err(rejection) => Err(rejection),
     };
     let mut response =
@@ -81,10 +78,10 @@ pub(super) async fn exchange(
     }
     response.headers_mut().insert(REQUEST_ID, request_id);
     report.status = response.status();
-    Ok(response.map(|content| {
+    response.map(|content| {
         let content = if wants_body { content } else { content.without_own() };
         content.into_answer((client, busy), trail, report).on(stream)
-    }))
+    })
 }
 
 /// What an answer is made of, before it is tied to its report.
@@ -136,7 +133,7 @@ impl Inbound<'_> {
     async fn respond(
         &self,
         head: Parts,
-        body: Relay,
+        (body, near): (Relay, Option<oneshot::Receiver<Near>>),
         report: &mut Report,
     ) -> Result<Response<Content>, Rejection> {
         let (service, peer) = (self.service, &self.client.peer);
@@ -153,15 +150,12 @@ impl Inbound<'_> {
             watch => Box::pin(self.watch(watch, &head, &mut body, report)).await?,
         };
 
-        let upgrades = upgrade::is_websocket(&head).then(|| head.extensions.clone());
         let mut head = service.shared.forward.request(head, edits, peer);
         // After `Connection` was obeyed, which could have nominated it away.
         head.headers.insert(REQUEST_ID, report.request_id.clone());
         Trace::write(report.trace.as_ref(), &mut head.headers);
-        let answered = match upgrades {
-            Some(extensions) => {
-                Box::pin(upgrade::forward((self.client, service), head, extensions, report)).await
-            }
+        let answered = match near {
+            Some(near) => Box::pin(upgrade::forward((self.client, service), head, near, report)).await,
             None => forward(service, head, body.into_outgoing(), report).await,
         }?;
         self.learn(&aftermath, &answered);

@@ -1,13 +1,16 @@
-//! The inline proxy on hyper: sockets in, decisions in the middle, sockets out.
+//! The inline proxy: sockets in, decisions in the middle, sockets out.
 //!
-//! Everything that knows hyper is in this folder, so that another codec could take its place. One worker a core, each
+//! HTTP/1 is read and written here, HTTP/2 by hyper, and nothing outside this folder knows. One worker a core, each
 //! with a runtime, a listener and upstream connections of its own; the pipeline, the facts and the nonces are shared.
 
 mod arrival;
 mod body;
 mod connection;
+mod decoder;
 mod exchange;
+mod fields;
 mod form;
+mod http1;
 mod http2;
 mod own;
 mod preface;

@@ -5,23 +5,34 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::{
-    Extensions, HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use hyper::{client::conn::http1, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
+use tokio::{io::AsyncWriteExt as _, sync::oneshot};
 
 use super::{
+    arrival::Stream,
     body::{Outgoing, Source},
     connection::Client,
     exchange::Content,
     report::Report,
+    strict::Strict,
     upstream::{Journey, Lease},
     worker::Service,
 };
 use crate::auth::rejection::Rejection;
+
+/// A client's socket that speaks HTTP no more, and what it said already.
+#[derive(Debug)]
+pub(super) struct Near {
+    pub(super) socket: Strict<Stream>,
+    pub(super) ahead: Bytes,
+}
 
 /// Whether a request asks to become a WebSocket (RFC 6455 section 4.1). One with a body does not: the upstream would take
 /// what follows the head for it.
@@ -40,10 +51,9 @@ pub(super) fn is_websocket(head: &Parts) -> bool {
 pub(super) async fn forward(
     (client, service): (&Rc<Client>, &Service),
     mut head: Parts,
-    mut extensions: Extensions,
+    near: oneshot::Receiver<Near>,
     report: &mut Report,
 ) -> Result<Response<Content>, Rejection> {
-    let near = extensions.remove::<OnUpgrade>();
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     let (pool, journey) = (&service.pool, Journey::default());
@@ -70,24 +80,25 @@ pub(super) async fn forward(
         answer.headers_mut().insert(UPGRADE, protocol);
     }
     client.progress.upgraded();
-    if let Some(near) = near {
-        tokio::task::spawn_local(tie(near, far, (Rc::clone(client), lease)));
-    }
+    tokio::task::spawn_local(tie(near, far, (Rc::clone(client), lease)));
     let (head, _body) = answer.into_parts();
-    Ok(Response::from_parts(head, Content::Own(bytes::Bytes::new())))
+    Ok(Response::from_parts(head, Content::Own(Bytes::new())))
 }
 
-async fn tie(near: OnUpgrade, far: OnUpgrade, _counted: (Rc<Client>, Lease)) {
-    let (near, far) = match tokio::try_join!(near, far) {
-        Ok(sides) => sides,
+async fn tie(near: oneshot::Receiver<Near>, far: OnUpgrade, _counted: (Rc<Client>, Lease)) {
+    // The first is there when the client was told; it may have gone before.
+    let Ok(Near { socket: mut near, ahead }) = near.await else { return };
+    let mut far = match far.await {
+        Ok(far) => TokioIo::new(far),
         Err(error) => {
             tracing::debug!(error = %error, "an upgrade did not complete");
             return;
         }
     };
-    let (mut near, mut far) = (TokioIo::new(near), TokioIo::new(far));
     // Either side may leave at any time; that is how a WebSocket ends.
-    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    if far.write_all(&ahead).await.is_ok() {
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,15 @@ use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use memchr::memmem;
 
-use super::decoder::{Chunk, Decoder};
+use crate::proxy::engine::{
+    decoder::{Chunk, Decoder},
+    fields::{fields, says},
+};
 
 /// The longest head.
 const MAX_HEAD: usize = 256 * 1024;
@@ -89,30 +92,19 @@ fn is_interim(status: StatusCode) -> bool {
 }
 
 fn read(head: &Bytes, method: &Method) -> Result<AnswerHead, NoAnswer> {
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut places = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
-    let read = parser.parse_response_with_uninit_headers(&mut parsed, head, &mut fields);
+    let read = parser.parse_response_with_uninit_headers(&mut parsed, head, &mut places);
     if read.map_err(NoAnswer::Malformed)? != httparse::Status::Complete(head.len()) {
         return Err(NoAnswer::Malformed(httparse::Error::NewLine));
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(NoAnswer::Field)?;
-    let mut headers = fields_of(parsed.headers, head)?;
+    let mut headers = fields(parsed.headers, head).ok_or(NoAnswer::Field)?;
     let is_http11 = parsed.version == Some(1);
     let body = body_of(status, method, &mut headers, is_http11)?;
     let keeps_alive = body != Decoder::UntilClose && keeps_alive(&headers, is_http11);
     Ok(AnswerHead { status, headers, body, keeps_alive })
-}
-
-/// The fields, whose values share the head's bytes.
-fn fields_of(fields: &[httparse::Header<'_>], head: &Bytes) -> Result<HeaderMap, NoAnswer> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NoAnswer::Field)?;
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
-        headers.append(name, value.map_err(|_| NoAnswer::Field)?);
-    }
-    Ok(headers)
 }
 
 /// RFC 9112 section 6.3.
@@ -168,16 +160,7 @@ fn is_chunked(headers: &HeaderMap, is_http11: bool) -> Result<bool, NoAnswer> {
 }
 
 fn keeps_alive(headers: &HeaderMap, is_http11: bool) -> bool {
-    let says = |word: &[u8]| {
-        let mut options = headers.get_all(CONNECTION).iter();
-        options.any(|value| {
-            value
-                .as_bytes()
-                .split(|byte| *byte == b',')
-                .any(|option| option.trim_ascii().eq_ignore_ascii_case(word))
-        })
-    };
-    !says(b"close") && (is_http11 || says(b"keep-alive"))
+    !says(headers, &CONNECTION, b"close") && (is_http11 || says(headers, &CONNECTION, b"keep-alive"))
 }
 
 #[cfg(test)]

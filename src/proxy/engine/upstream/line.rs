@@ -22,10 +22,10 @@ use tokio::{
 
 use super::{
     answer::{AnswerHead, NoAnswer, take_head},
-    decoder::{Decoder, Misframed, Taken},
     upload::{Upload, UploadError},
     wire::Wire,
 };
+use crate::proxy::engine::decoder::{Decoder, Misframed, Taken};
 
 /// What one read may take.
 const READ: usize = 8 * 1024;
@@ -338,7 +338,7 @@ mod tests {
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
                 false,
-                Err("the answer's body is not framed as it says"),
+                Err("the body is not framed as it says"),
                 false,
             ),
             ("HTTP/1.1 200 OK\r\nContent-", true, Err("the upstream closed the connection"), false),

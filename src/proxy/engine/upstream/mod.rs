@@ -7,7 +7,6 @@
 mod answer;
 mod breaker;
 mod budget;
-mod decoder;
 mod endpoint;
 mod fleet;
 mod held;

@@ -10,14 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-    request::Parts,
-};
+use http::{header::CONTENT_LENGTH, request::Parts};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
-use crate::proxy::engine::body::Outgoing;
+use crate::proxy::engine::{
+    body::Outgoing,
+    fields::{LAST_CHUNK, put, put_chunk, put_chunked, put_fields, put_length},
+};
 
 /// How much may wait to be written before more of the body is asked for.
 const ENOUGH: usize = 16 * 1024;
@@ -84,13 +84,9 @@ impl Upload {
         output.clear();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         put(output, [head.method.as_str(), " ", target, " HTTP/1.1\r\n"].map(str::as_bytes));
-        for (name, value) in &head.headers {
-            if *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING {
-                put_field(output, name.as_str(), value.as_bytes());
-            }
-        }
+        put_fields(output, &head.headers);
         match framing {
-            Some(Framing::Chunked) => put_field(output, TRANSFER_ENCODING.as_str(), b"chunked"),
+            Some(Framing::Chunked) => put_chunked(output),
             Some(Framing::Length(length)) => put_length(output, length),
             None if head.headers.contains_key(CONTENT_LENGTH) => put_length(output, 0),
             None => {}
@@ -185,9 +181,8 @@ impl Framing {
                 // Nobody is asked for what was not announced.
                 Ok(if left == 0 { State::Flush } else { State::Body(Self::Length(left)) })
             }
-            Self::Chunked if data.is_empty() => Ok(State::Body(self)),
             Self::Chunked => {
-                put(output, [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"]);
+                put_chunk(output, data);
                 Ok(State::Body(self))
             }
         }
@@ -197,24 +192,8 @@ impl Framing {
         match self {
             Self::Length(0) => {}
             Self::Length(_) => return Err(UploadError::Body),
-            Self::Chunked => output.extend_from_slice(b"0\r\n\r\n"),
+            Self::Chunked => output.extend_from_slice(LAST_CHUNK),
         }
         Ok(State::Flush)
-    }
-}
-
-fn put_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
-    put(output, [name.as_bytes(), b": ", value, b"\r\n"]);
-}
-
-fn put_length(output: &mut Vec<u8>, length: u64) {
-    put_field(output, CONTENT_LENGTH.as_str(), length.to_string().as_bytes());
-}
-
-/// One look at the room for all parts.
-fn put<const N: usize>(output: &mut Vec<u8>, parts: [&[u8]; N]) {
-    output.reserve(parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        output.extend_from_slice(part);
     }
 }

@@ -1,11 +1,11 @@
-//! Where an answer's body ends: after its length, after the last chunk, or with the connection.
+//! Where a body of HTTP/1 ends: after its length, after the last chunk, or with the connection.
 //!
 //! It takes the body's bytes out of what has arrived and drops what frames them: chunk sizes, extensions, trailers. Lines
 //! around chunks are bounded, because nothing else of them is kept.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::proxy::engine::strict::chunk_size;
+use super::strict::chunk_size;
 
 /// The most bytes of one chunk's line, or of all trailers.
 const MAX_LINES: usize = 16 * 1024;
@@ -47,7 +47,7 @@ pub(super) enum Taken {
 
 /// The framing was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer's body is not framed as it says")]
+#[error("the body is not framed as it says")]
 pub(super) struct Misframed;
 
 impl Decoder {
