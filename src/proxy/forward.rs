@@ -27,7 +27,7 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 const REWRITE_URL: HeaderName = HeaderName::from_static("x-rewrite-url");
 
-/// Headers of one connection, never of the next (RFC 9110 section 7.6.1). `Transfer-Encoding` is hyper's to write.
+/// Headers of one connection, never of the next (RFC 9110 section 7.6.1). `Transfer-Encoding` is written anew.
 const HOP_BY_HOP: [HeaderName; 7] =
     [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 

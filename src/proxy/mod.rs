@@ -1,7 +1,7 @@
 //! The way of a request through the gate, a file a stage, in this order: [`sanitize`], [`locate`], [`authenticate`],
 //! [`authorize`], [`limit`], [`inject`], [`forward`], [`access_log`].
 //!
-//! [`pipeline`] names the stages and knows no engine; [`engine`] is the inline proxy on hyper.
+//! [`pipeline`] names the stages and knows no engine; [`engine`] is the inline proxy.
 
 pub mod access_log;
 pub mod address_limit;

@@ -1,8 +1,8 @@
 //! The first stage: a request that could mean two things is refused before anything is looked up.
 //!
 //! What passes here has one target, one Host, at most one credential and one canonical path, and its reserved headers
-//! are known by the spelling in which they must be removed. hyper has already answered malformed heads itself; it passes
-//! duplicate and missing Hosts, which are refused here.
+//! are known by the spelling in which they must be removed. Malformed heads were answered before; duplicate and
+//! missing Hosts are well framed, and refused here.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,

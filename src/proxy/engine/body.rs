@@ -10,7 +10,6 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -55,7 +54,7 @@ pub(super) struct Relay {
     /// A piece that was read before anybody asked for it.
     ahead: Option<Bytes>,
     /// The client's connection, where the body is a client's.
-    client: Option<Arc<Progress>>,
+    client: Option<Rc<Progress>>,
 }
 
 /// Where a body comes from.
@@ -119,8 +118,8 @@ impl Relay {
     }
 
     /// Takes no less than its connection's pace from a client, and tells the connection of what comes.
-    pub(super) fn of_client(mut self, client: &Arc<Progress>) -> Self {
-        self.client = Some(Arc::clone(client));
+    pub(super) fn of_client(mut self, client: &Rc<Progress>) -> Self {
+        self.client = Some(Rc::clone(client));
         self
     }
 

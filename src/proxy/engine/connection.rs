@@ -43,7 +43,7 @@ pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) peer: Peer,
     pub(super) security: Option<Security>,
-    pub(super) progress: Arc<Progress>,
+    pub(super) progress: Rc<Progress>,
     _place: Place,
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn serve(
         write: settings.write_timeout,
         pace: settings.pace,
     });
-    let (socket, left) = Observed::new(socket, Arc::clone(&progress));
+    let (socket, left) = Observed::new(socket, Rc::clone(&progress));
     let arrived = tokio::select! {
         biased;
         arrived = arrive(settings, socket, address, &shared.metrics) => arrived,
@@ -112,7 +112,7 @@ impl Client {
         let shared = Arc::clone(&self.worker.service().shared);
         let limits =
             HeadLimits { bytes: shared.settings.max_header_bytes, fields: shared.settings.max_headers };
-        let socket = Strict::new(stream, Arc::clone(&self.progress), limits.bytes);
+        let socket = Strict::new(stream, Rc::clone(&self.progress), limits.bytes);
         drop(shared);
         let is_leaving = Cell::new(false);
         let connection = http1::serve(socket, limits, &is_leaving, |request, near| {
@@ -154,7 +154,7 @@ impl Client {
     where
         C: Future,
     {
-        let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&self.progress)));
+        let mut watchdog = std::pin::pin!(Watchdog::new(Rc::clone(&self.progress)));
         let mut drained = std::pin::pin!(self.drained(drain));
         let mut is_draining = false;
         loop {

@@ -9,7 +9,6 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -74,7 +73,7 @@ pub(super) struct Streams(Rc<Shared>);
 #[derive(Debug)]
 struct Shared {
     worker: Rc<Worker>,
-    progress: Arc<Progress>,
+    progress: Rc<Progress>,
     write_timeout: Duration,
     taken_back: Cell<u32>,
     /// The stream that is being polled.
@@ -84,17 +83,17 @@ struct Shared {
 /// How the answer of one stream fares.
 #[derive(Debug)]
 pub(super) struct StreamWatch {
-    progress: Arc<Progress>,
+    progress: Rc<Progress>,
     /// Since when the client owes room for more.
     owes_since: Cell<Option<Instant>>,
     is_answered: Cell<bool>,
 }
 
 impl Streams {
-    pub(super) fn new(worker: &Rc<Worker>, progress: &Arc<Progress>, write_timeout: Duration) -> Self {
+    pub(super) fn new(worker: &Rc<Worker>, progress: &Rc<Progress>, write_timeout: Duration) -> Self {
         Self(Rc::new(Shared {
             worker: Rc::clone(worker),
-            progress: Arc::clone(progress),
+            progress: Rc::clone(progress),
             write_timeout,
             taken_back: Cell::new(0),
             current: RefCell::new(None),
@@ -147,7 +146,7 @@ impl StreamWatch {
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let watch = Rc::new(StreamWatch {
-            progress: Arc::clone(&self.0.progress),
+            progress: Rc::clone(&self.0.progress),
             owes_since: Cell::new(None),
             is_answered: Cell::new(false),
         });

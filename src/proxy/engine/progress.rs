@@ -1,19 +1,16 @@
 //! Time limits of a client's connection: how long it may be silent, how long a request head may take, and how long it
 //! may leave an answer unread.
 //!
-//! hyper has one timer for heads and idleness, which would either cut idle keep-alive connections early or let a slow
-//! head linger, and none for writing. The socket reports the first byte of a head and a write that does not go on, the
+//! One limit for heads and idleness would either cut idle keep-alive connections early or let a slow head linger. The socket reports the first byte of a head and a write that does not go on, the
 //! exchange reports when it is busy and when it is done, and one timer a connection is re-armed only when a deadline
 //! comes nearer.
 
 use std::{
+    cell::Cell,
     future::Future,
     io,
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -50,36 +47,37 @@ pub(super) struct Patience {
     pub(super) pace: Pace,
 }
 
-/// What a connection is doing. It never leaves its thread; it is atomic only because hyper wants an upgradeable socket to
-/// be `Send`.
+/// What a connection is doing.
 #[derive(Debug)]
 pub(super) struct Progress {
     began: Instant,
     /// Milliseconds after `began` at which the client must have sent something.
-    speak_by: AtomicU64,
+    speak_by: Cell<u64>,
     /// Milliseconds after `began` at which the client must have read something.
-    read_by: AtomicU64,
+    read_by: Cell<u64>,
     /// Exchanges under way; more than one on HTTP/2 alone.
-    busy: AtomicUsize,
+    busy: Cell<usize>,
     /// Bytes that arrived since anything useful.
-    noise: AtomicU64,
-    is_multiplexed: AtomicBool,
-    is_leaving: AtomicBool,
-    is_idle: AtomicBool,
-    was_used: AtomicBool,
-    left_unread: AtomicBool,
-    is_upgraded: AtomicBool,
-    violation: OnceLock<Violation>,
+    noise: Cell<u64>,
+    is_multiplexed: Cell<bool>,
+    is_leaving: Cell<bool>,
+    is_idle: Cell<bool>,
+    was_used: Cell<bool>,
+    left_unread: Cell<bool>,
+    is_upgraded: Cell<bool>,
+    violation: Cell<Option<Violation>>,
     patience: Patience,
 }
 
 /// An exchange under way; when the last of a connection ends, the client may think for a while.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Progress>);
+pub(super) struct Busy(Rc<Progress>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if self.0.busy.fetch_sub(1, Relaxed) == 1 {
+        let left = self.0.busy.get().saturating_sub(1);
+        self.0.busy.set(left);
+        if left == 0 {
             self.0.idle();
         }
     }
@@ -98,24 +96,24 @@ pub(super) enum Overdue {
 
 impl Progress {
     /// A new connection: it must send a head soon.
-    pub(super) fn start(patience: Patience) -> Arc<Self> {
+    pub(super) fn start(patience: Patience) -> Rc<Self> {
         let progress = Self {
             began: Instant::now(),
-            speak_by: AtomicU64::new(NEVER),
-            read_by: AtomicU64::new(NEVER),
-            busy: AtomicUsize::new(0),
-            noise: AtomicU64::new(0),
-            is_multiplexed: AtomicBool::new(false),
-            is_leaving: AtomicBool::new(false),
-            is_idle: AtomicBool::new(true),
-            was_used: AtomicBool::new(false),
-            left_unread: AtomicBool::new(false),
-            is_upgraded: AtomicBool::new(false),
-            violation: OnceLock::new(),
+            speak_by: Cell::new(NEVER),
+            read_by: Cell::new(NEVER),
+            busy: Cell::new(0),
+            noise: Cell::new(0),
+            is_multiplexed: Cell::new(false),
+            is_leaving: Cell::new(false),
+            is_idle: Cell::new(true),
+            was_used: Cell::new(false),
+            left_unread: Cell::new(false),
+            is_upgraded: Cell::new(false),
+            violation: Cell::new(None),
             patience,
         };
         progress.await_head();
-        Arc::new(progress)
+        Rc::new(progress)
     }
 
     /// How slow its bodies may be.
@@ -125,108 +123,108 @@ impl Progress {
 
     /// Whatever had to come before the first head has come.
     pub(super) fn await_head(&self) {
-        self.speak_by.store(self.after(self.patience.head), Relaxed);
-        self.is_idle.store(true, Relaxed);
+        self.speak_by.set(self.after(self.patience.head));
+        self.is_idle.set(true);
     }
 
     /// Requests will come side by side, and between them what is none.
     pub(super) fn multiplex(&self) {
-        self.is_multiplexed.store(true, Relaxed);
+        self.is_multiplexed.set(true);
     }
 
     /// Whether they do.
     pub(super) fn is_multiplexed(&self) -> bool {
-        self.is_multiplexed.load(Relaxed)
+        self.is_multiplexed.get()
     }
 
     /// The client was told to leave. One of HTTP/2 has to agree to that, and has a moment for it once nothing is under way.
     pub(super) fn leave(&self) {
-        self.is_leaving.store(true, Relaxed);
-        if self.is_multiplexed() && self.busy.load(Relaxed) == 0 {
+        self.is_leaving.set(true);
+        if self.is_multiplexed() && self.busy.get() == 0 {
             self.idle();
         }
     }
 
     /// A request came, or bytes of a body moved.
     pub(super) fn useful(&self) {
-        self.noise.store(0, Relaxed);
+        self.noise.set(0);
     }
 
     /// The client makes work for nothing.
     pub(super) fn flooded(&self) {
-        self.noise.store(NEVER, Relaxed);
+        self.noise.set(NEVER);
     }
 
     /// A whole head arrived; the exchange has its own limits.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Relaxed);
+    pub(super) fn busy(self: &Rc<Self>) -> Busy {
+        self.busy.set(self.busy.get() + 1);
         self.useful();
-        self.speak_by.store(NEVER, Relaxed);
-        self.is_idle.store(false, Relaxed);
-        self.was_used.store(true, Relaxed);
-        self.left_unread.store(false, Relaxed);
-        Busy(Arc::clone(self))
+        self.speak_by.set(NEVER);
+        self.is_idle.set(false);
+        self.was_used.set(true);
+        self.left_unread.set(false);
+        Busy(Rc::clone(self))
     }
 
     /// The exchange ended; the client may think for a while.
     fn idle(&self) {
-        let is_leaving = self.is_multiplexed() && self.is_leaving.load(Relaxed);
+        let is_leaving = self.is_multiplexed() && self.is_leaving.get();
         let patience = if is_leaving { LEAVE } else { self.patience.idle };
-        self.speak_by.store(self.after(patience), Relaxed);
-        self.is_idle.store(true, Relaxed);
+        self.speak_by.set(self.after(patience));
+        self.is_idle.set(true);
     }
 
     /// The request's body was not read to its end: the client may still be sending it.
     pub(super) fn leave_unread(&self) {
-        self.left_unread.store(true, Relaxed);
+        self.left_unread.set(true);
     }
 
     /// Whether the client may still be sending what nobody will read.
     pub(super) fn has_left_unread(&self) -> bool {
-        self.left_unread.load(Relaxed)
+        self.left_unread.get()
     }
 
     /// Whether a request ever arrived.
     pub(super) fn was_used(&self) -> bool {
-        self.was_used.load(Relaxed)
+        self.was_used.get()
     }
 
     /// What follows is another protocol.
     pub(super) fn upgraded(&self) {
-        self.is_upgraded.store(true, Relaxed);
+        self.is_upgraded.set(true);
     }
 
     /// Whether another protocol is spoken.
     pub(super) fn is_upgraded(&self) -> bool {
-        self.is_upgraded.load(Relaxed)
+        self.is_upgraded.get()
     }
 
     /// What arrived left the framing of HTTP/1; the first time counts.
     pub(super) fn violated(&self, violation: Violation) {
-        self.violation.get_or_init(|| violation);
+        self.violation.set(self.violation.get().or(Some(violation)));
     }
 
     /// How the client left the framing of HTTP/1.
     pub(super) fn violation(&self) -> Option<Violation> {
-        self.violation.get().copied()
+        self.violation.get()
     }
 
     fn bytes_arrived(&self, count: usize) {
-        if self.is_multiplexed.load(Relaxed) {
+        if self.is_multiplexed.get() {
             // A ping is no head: it neither begins the time of one nor prolongs the pause.
-            self.noise.fetch_update(Relaxed, Relaxed, |noise| Some(noise.saturating_add(count as u64))).ok();
-        } else if self.is_idle.load(Relaxed) {
-            self.is_idle.store(false, Relaxed);
-            self.speak_by.store(self.after(self.patience.head), Relaxed);
+            self.noise.set(self.noise.get().saturating_add(count as u64));
+        } else if self.is_idle.get() {
+            self.is_idle.set(false);
+            self.speak_by.set(self.after(self.patience.head));
         }
     }
 
     fn wrote(&self, is_blocked: bool) {
-        let is_waiting = self.read_by.load(Relaxed) != NEVER;
+        let is_waiting = self.read_by.get() != NEVER;
         if is_blocked && !is_waiting {
-            self.read_by.store(self.after(self.patience.write), Relaxed);
+            self.read_by.set(self.after(self.patience.write));
         } else if !is_blocked && is_waiting {
-            self.read_by.store(NEVER, Relaxed);
+            self.read_by.set(NEVER);
         }
     }
 
@@ -235,18 +233,18 @@ impl Progress {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let deadline = self.speak_by.load(Relaxed).min(self.read_by.load(Relaxed));
+        let deadline = self.speak_by.get().min(self.read_by.get());
         (deadline != NEVER).then(|| self.began + Duration::from_millis(deadline))
     }
 
     /// What the client is at fault for when the deadline has come.
     fn fault(&self) -> Overdue {
-        let is_unread = self.read_by.load(Relaxed) < self.speak_by.load(Relaxed);
+        let is_unread = self.read_by.get() < self.speak_by.get();
         if is_unread { Overdue::Unread } else { Overdue::Silent }
     }
 
     fn is_noisy(&self) -> bool {
-        self.noise.load(Relaxed) > MAX_NOISE
+        self.noise.get() > MAX_NOISE
     }
 }
 
@@ -258,13 +256,13 @@ pub(super) struct Observed<S> {
     socket: Option<S>,
     /// What was read and put back.
     unread: Bytes,
-    progress: Arc<Progress>,
+    progress: Rc<Progress>,
     afterwards: Option<oneshot::Sender<S>>,
 }
 
 impl<S: Unpin> Observed<S> {
     /// Observes `socket`, and where it will be found after the drop.
-    pub(super) fn new(socket: S, progress: Arc<Progress>) -> (Self, oneshot::Receiver<S>) {
+    pub(super) fn new(socket: S, progress: Rc<Progress>) -> (Self, oneshot::Receiver<S>) {
         let (afterwards, left) = oneshot::channel();
         let unread = Bytes::new();
         (Self { socket: Some(socket), unread, progress, afterwards: Some(afterwards) }, left)
@@ -329,12 +327,12 @@ impl<S> Drop for Observed<S> {
 
 /// Completes when the connection has outstayed its deadline; polled after the connection itself.
 pub(super) struct Watchdog {
-    progress: Arc<Progress>,
+    progress: Rc<Progress>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Watchdog {
-    pub(super) fn new(progress: Arc<Progress>) -> Self {
+    pub(super) fn new(progress: Rc<Progress>) -> Self {
         let first = progress.deadline().unwrap_or_else(Instant::now);
         Self { progress, timer: Box::pin(tokio::time::sleep_until(first)) }
     }
@@ -379,10 +377,10 @@ mod tests {
         Patience { head: HEADER, idle: IDLE, write: IDLE, pace: Pace { grace: IDLE, bytes_per_second: 0 } };
 
     /// How long a connection lives on which `steps` happen.
-    async fn lives(steps: impl AsyncFnOnce(&Arc<Progress>)) -> Duration {
+    async fn lives(steps: impl AsyncFnOnce(&Rc<Progress>)) -> Duration {
         let progress = Progress::start(PATIENCE);
         let began = Instant::now();
-        let mut watchdog = std::pin::pin!(Watchdog::new(Arc::clone(&progress)));
+        let mut watchdog = std::pin::pin!(Watchdog::new(Rc::clone(&progress)));
         let mut steps = std::pin::pin!(steps(&progress));
         let mut are_over = false;
         loop {
@@ -468,13 +466,13 @@ mod tests {
         on_one_thread(async {
             let progress = Progress::start(PATIENCE);
             let (near, mut far) = tokio::io::duplex(4);
-            let (mut observed, left) = Observed::new(near, Arc::clone(&progress));
+            let (mut observed, left) = Observed::new(near, Rc::clone(&progress));
             far.write_all(b"GET").await.unwrap();
             observed.read_exact(&mut [0; 3]).await.unwrap();
-            assert!(!progress.is_idle.load(Relaxed), "a head began");
+            assert!(!progress.is_idle.get(), "a head began");
             let blocked = tokio::time::timeout(Duration::from_millis(20), observed.write_all(b"too long"));
             assert!(blocked.await.is_err());
-            assert_ne!(progress.read_by.load(Relaxed), NEVER, "nobody reads");
+            assert_ne!(progress.read_by.get(), NEVER, "nobody reads");
             drop(observed);
             let mut socket = left.await.expect("the socket is left over");
             far.write_all(b"!").await.unwrap();

@@ -61,7 +61,7 @@ impl Follower {
     /// # Errors
     /// At the first byte that leaves the framing.
     pub(super) fn follow(&mut self, arrived: &[u8]) -> Result<(), Broken> {
-        // Not sooner: hyper was given more than the limit by then, and has answered so.
+        // Not sooner: the reader was given more than the limit by then, and has answered so.
         if self.taken > self.limit {
             return Err(self.broken(0, Violation::Endless));
         }

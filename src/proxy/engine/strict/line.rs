@@ -39,7 +39,7 @@ pub(super) fn request_line(line: &[u8]) -> Result<Version, Violation> {
         b"HTTP/1.0" => Version::Http10,
         _ => return Err(Violation::RequestLine),
     };
-    // A fragment is no part of a target (RFC 9112 section 3.2); hyper would cut it off and pass the rest.
+    // A fragment is no part of a target (RFC 9112 section 3.2); some parsers cut it off and pass the rest.
     let is_target = !target.is_empty() && !target.iter().any(|byte| matches!(byte, b'#' | b'\t'));
     if is_token(method) && is_target { Ok(version) } else { Err(Violation::RequestLine) }
 }

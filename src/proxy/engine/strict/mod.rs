@@ -1,11 +1,11 @@
-//! The head check in front of hyper: bytes that two readers could take for different requests never reach it.
+//! The head check: bytes that two readers could take for different requests never reach the one that reads them.
 //!
-//! hyper forgives what an attacker needs: a bare LF for an end of line, two equal Content-Lengths, a Content-Length beside
-//! `Transfer-Encoding`, a `#` in the target. After its parser nobody can tell that they were there. So a [`Strict`] socket
-//! follows the framing of each request as RFC 9112 writes it, head after head, and breaks the first one that leaves it: hyper
-//! then answers 400 and closes, and the upstream hears nothing.
+//! Parsers forgive what an attacker needs: a bare LF for an end of line, two equal Content-Lengths, a Content-Length beside
+//! `Transfer-Encoding`, a `#` in the target. Behind them nobody can tell that they were there. So a [`Strict`] socket follows
+//! the framing of each request as RFC 9112 writes it, head after head, and breaks the first one that leaves it: the client is
+//! answered 400, the connection ends, and the upstream hears nothing.
 //!
-//! It decides no more than that. Which Host, path or credential a request may have is `sanitize`'s to say, and limits are hyper's.
+//! It decides no more than that. Which Host, path or credential a request may have is `sanitize`'s to say, and how long one may be its reader's.
 
 mod chunk;
 mod follower;

@@ -1,9 +1,9 @@
-//! A client's socket on which every head was checked before hyper reads it.
+//! A client's socket on which every head is checked before it is read.
 
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -12,15 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Violation, follower::Follower};
 use crate::proxy::engine::progress::Progress;
 
-/// A byte that no part of a head may hold, and the end of the head, without which hyper does not look at what it has.
+/// A byte that no part of a head may hold, and the end of the head, without which nobody looks at what is there.
 const REFUSED: &[u8] = b"\0\r\n\r\n";
 
-/// A socket that passes on what is well framed. Of a head that is not, it passes what came before the fault and then what hyper
-/// refuses, so that it answers 400 behind the answers that are still due; reading a body that is not fails.
+/// A socket that passes on what is well framed. Of a head that is not, it passes what came before the fault and then what the
+/// reader refuses, so that 400 comes behind the answers that are still due; reading a body that is not fails.
 #[derive(Debug)]
 pub(in crate::proxy::engine) struct Strict<S> {
     socket: S,
-    progress: Arc<Progress>,
+    progress: Rc<Progress>,
     follower: Follower,
     /// After the fault: what is still to be passed on.
     ending: Option<&'static [u8]>,
@@ -29,7 +29,7 @@ pub(in crate::proxy::engine) struct Strict<S> {
 impl<S> Strict<S> {
     /// Checks what arrives on `socket`, until `progress` says that another protocol is spoken; a head takes at most `limit`
     /// bytes.
-    pub(in crate::proxy::engine) const fn new(socket: S, progress: Arc<Progress>, limit: usize) -> Self {
+    pub(in crate::proxy::engine) const fn new(socket: S, progress: Rc<Progress>, limit: usize) -> Self {
         Self { socket, progress, follower: Follower::new(limit), ending: None }
     }
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::proxy::engine::{progress::Patience, stall::Pace};
 
-    /// What hyper would read, in pieces of `size`, of `bytes` on a connection that ends behind them.
+    /// What is read, in pieces of `size`, of `bytes` on a connection that ends behind them.
     async fn passed(bytes: &[u8], size: usize) -> (Vec<u8>, Option<io::ErrorKind>) {
         let (near, mut far) = tokio::io::duplex(1024);
         far.write_all(bytes).await.unwrap();

@@ -33,7 +33,7 @@ const STREAMS: u32 = 64;
 /// What the upstream may send of an answer before it is read.
 const STREAM_WINDOW: u32 = 128 * 1024;
 
-/// The longest head of an answer; over HTTP/1.1 hyper takes somewhat more.
+/// The longest head of an answer; as over HTTP/1.1.
 const MAX_HEAD: u32 = 256 * 1024;
 
 /// How often a connection with requests under way is tried.
