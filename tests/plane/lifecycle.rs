@@ -63,6 +63,33 @@ fn a_draining_gate_finishes_what_it_began() {
     assert_eq!(upstream.take().len(), 3);
 }
 
+/// The one that its worker had accepted and had no room for was reset, and so were those behind it in the kernel.
+#[test]
+fn those_who_wait_for_room_are_served_in_the_drain() {
+    let upstream = slow();
+    let gate = gate(&upstream).with("listen", "workers = 1\nmax_connections = 1").start();
+    let proxy = gate.proxy;
+    let mut busy = Client::connect(proxy);
+    busy.send(&get("/slow", &[]));
+    eventually("it is under way", || upstream.connections() == 1);
+    let waiting: Vec<_> = (0..3)
+        .map(|number| {
+            let mut client = Client::connect(proxy);
+            client.send(&get(&format!("/waiting/{number}"), &[]));
+            client
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(100));
+    let stopping = thread::spawn(move || gate.stop());
+    assert_eq!(busy.receive().unwrap().status(), 200);
+    for mut client in waiting {
+        assert_eq!(client.receive().map(|answer| answer.status()), Some(200));
+        assert!(client.closes_within(Duration::from_secs(1)));
+    }
+    stopping.join().unwrap();
+    assert_eq!(upstream.take().len(), 4);
+}
+
 #[test]
 fn a_drain_does_not_wait_longer_than_it_may() {
     let upstream = Upstream::answering(|_, _| {
