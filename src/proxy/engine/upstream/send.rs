@@ -11,6 +11,7 @@ use http::{Method, Request, Response, request::Parts};
 use hyper::body::Incoming;
 
 use super::{
+    breaker::Pass,
     held::{Held, Lease, SendError},
     pool::Pool,
 };
@@ -24,6 +25,8 @@ use crate::{
 pub(crate) struct Journey {
     /// The endpoint that it went to last.
     pub(crate) endpoint: Cell<Option<usize>>,
+    /// How that endpoint's breaker let it through.
+    pub(super) pass: Cell<Pass>,
     /// The endpoint has it, and owes an answer.
     pub(crate) is_sent: Cell<bool>,
 }
@@ -84,6 +87,7 @@ impl Sender<'_> {
         let lease = self.place()?;
         let index = lease.index;
         self.journey.endpoint.set(Some(index));
+        self.journey.pass.set(lease.pass);
         let lane = Rc::clone(lease.lane());
         // Nothing was sent where this fails.
         let connected = if self.is_fresh { lane.renew().await } else { lane.acquire().await };
