@@ -25,8 +25,9 @@ use std::{
 
 use support::{
     gate::Setup,
-    process::{self, Process},
+    process::{self, Process, free},
     upstream::Upstream,
+    waiting::eventually,
     wire::{Client, exchange, request, try_exchange},
 };
 
@@ -42,14 +43,6 @@ fn get(target: &str) -> Vec<u8> {
 
 fn page(process: &Process, target: &str) -> u16 {
     exchange(process.admin, &get(target)).status()
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "never: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Clients that ask on a connection each, until they are told to stop or `goes_on` says so.
@@ -159,11 +152,6 @@ fn the_level_of_the_log_changes_while_it_serves() {
     assert_eq!(ended.code, Some(0));
     assert_eq!(ended.stderr.matches("configuration taken up").count(), 1, "{}", ended.stderr);
     assert!(!ended.stderr.contains("stopped"), "{}", ended.stderr);
-}
-
-/// A port that nobody has; whoever asks has to know it before the gate is there.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn health(config: &Path, flags: &[&str]) -> (Option<i32>, String) {

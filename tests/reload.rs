@@ -12,7 +12,7 @@ mod support;
 use std::{
     fs,
     io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -24,6 +24,7 @@ use std::{
 use support::{
     gate::{CRYPT_KEY, Gate, Setup},
     process::Process,
+    routes::routes,
     upstream::Upstream,
     wire::{Client, exchange, request},
 };
@@ -43,18 +44,6 @@ fn status(gate: &Gate, target: &str, headers: &[(&str, &str)]) -> u16 {
 fn figure(gate: &Gate, line: &str) -> bool {
     let page = exchange(gate.admin, &request("GET", "/metrics", &[("Connection", "close")], b"")).text();
     page.contains(&format!("{line}\n"))
-}
-
-/// Routes with one resource in place of another, in a file of their own.
-fn routes(folder: &Path, resource: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("config/magento/webapi_routes.json")).unwrap();
-    let mut routes: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let modules = routes.as_array_mut().unwrap().iter_mut().find(|route| route["route"] == "/V1/modules");
-    modules.unwrap()["resources"] = serde_json::json!([resource]);
-    let path = folder.join("webapi_routes.json");
-    fs::write(&path, routes.to_string()).unwrap();
-    path
 }
 
 fn with_routes(upstream: &Upstream, path: &Path) -> Setup {

@@ -150,6 +150,15 @@ impl Process {
     }
 }
 
+/// A port that nobody has and that the kernel gives to nobody who asks for any, so that a gate can come back to it.
+pub(crate) fn free() -> SocketAddr {
+    let outgoing = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = outgoing.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
+    let ports = std::iter::repeat_with(|| rand::random_range(10_000..first.max(10_001)));
+    let mut addresses = ports.map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap()
+}
+
 /// A stream that is read by a thread of its own.
 struct Kept {
     text: Arc<Mutex<String>>,
