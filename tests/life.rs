@@ -210,6 +210,20 @@ fn health_believes_the_configured_certificate_alone() {
 struct Manager(UnixDatagram);
 
 impl Manager {
+    /// Counts messages with this line until there is none for so long.
+    fn count_until_silent_for(&self, line: &str, silence: Duration) -> usize {
+        let (mut count, mut heard, mut buffer) = (0, Instant::now(), [0; 4096]);
+        self.0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        while heard.elapsed() < silence && count < 100 {
+            let length = self.0.recv(&mut buffer).unwrap_or(0);
+            if String::from_utf8_lossy(&buffer[..length]).lines().any(|told| told == line) {
+                (count, heard) = (count + 1, Instant::now());
+            }
+        }
+        self.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        count
+    }
+
     /// The messages up to one with this line.
     fn until(&self, line: &str) -> Vec<String> {
         let (mut told, mut buffer) = (Vec::new(), [0; 4096]);
@@ -255,6 +269,57 @@ fn a_service_manager_is_told_of_start_reload_and_stop_and_answered() {
     process.hang_up();
     manager.until("RELOADING=1");
     manager.until("READY=1");
+    process.terminate();
+    manager.until("STOPPING=1");
+    assert_eq!(process.wait().code, Some(0));
+}
+
+/// Holds one thread of a process in its next wait for events, until it is dropped.
+struct Stuck(std::process::Child);
+
+impl Stuck {
+    fn hold(thread: u32) -> Self {
+        let mut strace = Command::new("strace");
+        strace.args(["-q", "-o", "/dev/null", "-e", "trace=?epoll_wait,?epoll_pwait,?epoll_pwait2"]);
+        strace.args(["-e", "inject=?epoll_wait,?epoll_pwait,?epoll_pwait2:delay_enter=600000000"]);
+        Self(strace.args(["-p", &thread.to_string()]).spawn().unwrap())
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        // Detaches, and the thread goes on.
+        let id = self.0.id().to_string();
+        let _ = Command::new("kill").args(["-INT", &id]).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// A worker that is held up must not hide behind the threads that turn: systemd starts such a gate anew.
+#[test]
+#[ignore = "needs strace; run tests/all"]
+fn the_watchdog_is_not_answered_while_one_worker_is_stuck() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("notify");
+    let manager = Manager(UnixDatagram::bind(&path).unwrap());
+    manager.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let config = setup(&upstream).with("listen", "workers = 2").prepare(folder.path());
+    let process = Process::serve_with(&config, |mut command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "2000000").env_remove("WATCHDOG_PID");
+        command
+    });
+    for _ in 0..3 {
+        manager.until("WATCHDOG=1");
+    }
+    for worker in ["worker-0", "worker-1"] {
+        let stuck = Stuck::hold(process.thread(worker));
+        // It is missed after three seconds; until then there is an answer each second.
+        let answers = manager.count_until_silent_for("WATCHDOG=1", Duration::from_secs(4));
+        assert!(answers < 10, "{worker} is stuck and the watchdog is answered: {answers} times");
+        assert_eq!(page(&process, "/healthz"), 200, "the rest of it lives");
+        drop(stuck);
+        manager.until("WATCHDOG=1");
+    }
     process.terminate();
     manager.until("STOPPING=1");
     assert_eq!(process.wait().code, Some(0));

@@ -109,6 +109,15 @@ impl Process {
         }
     }
 
+    /// The id of the thread of this name.
+    pub(crate) fn thread(&self, name: &str) -> u32 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.0.id())).unwrap().flatten();
+        let is_it =
+            |path: &Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+        let found = tasks.map(|task| task.path()).find(|path| is_it(path)).expect("the thread is there");
+        found.file_name().unwrap().to_str().unwrap().parse().unwrap()
+    }
+
     /// Its resident memory in KiB.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
