@@ -358,6 +358,73 @@ fn a_restart_on_a_socket_that_was_handed_over_loses_nothing() {
     process.kill();
 }
 
+/// The old version and the new one on one socket: neither a refused connection nor one that waits for a start.
+#[test]
+fn two_versions_on_one_socket_hand_over_without_a_gap() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let versions = ["old", "new"].map(|name| {
+        let version = setup(&upstream).with("nonces", &format!("journal = \"nonces-{name}\""));
+        let path = folder.path().join(format!("{name}.toml"));
+        fs::write(&path, version.toml()).unwrap();
+        path
+    });
+    setup(&upstream).prepare(folder.path());
+    let start =
+        |config: &Path| Process::serve_with(config, |command| on_socket(&command, &listener, "proxy"));
+    let mut serving = start(&versions[0]);
+    let load = Load::on(address, || true);
+    let goes_on = |count: usize| {
+        let before = load.answered();
+        eventually("load", || load.answered() > before + count);
+    };
+    for round in 1..=6 {
+        goes_on(30);
+        let next = start(&versions[round % 2]);
+        goes_on(30);
+        serving.terminate();
+        goes_on(30);
+        let ended = std::mem::replace(&mut serving, next).wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    goes_on(30);
+    assert_eq!(load.end(), Vec::<String>::new());
+    serving.kill();
+}
+
+/// Neither a journal nor a port has two owners: the second process says so and ends, and the first does not notice.
+#[test]
+fn a_second_process_is_refused_and_the_first_serves_on() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let proxy = free();
+    let with = |journal: &str| {
+        let listen = format!("proxy = \"{proxy}\"");
+        setup(&upstream).with("listen", &listen).with("nonces", &format!("journal = \"{journal}\""))
+    };
+    let process = Process::serve(&with("nonces").prepare(folder.path()));
+    let load = Load::on(proxy, || true);
+    eventually("load", || load.answered() > 20);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let second = folder.path().join("second.toml");
+    for (journal, is_handed, reason) in
+        [("nonces", true, "another process"), ("other", false, "Address already in use")]
+    {
+        fs::write(&second, with(journal).toml()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.args(["serve", "--config", second.to_str().unwrap()]);
+        let mut command = if is_handed { on_socket(&command, &listener, "proxy") } else { command };
+        let ended = command.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(78), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+    let before = load.answered();
+    eventually("load", || load.answered() > before + 20);
+    assert_eq!(load.end(), Vec::<String>::new());
+    process.kill();
+}
+
 #[test]
 fn operators_can_be_handed_a_socket_and_strangers_cannot() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
