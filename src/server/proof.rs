@@ -38,7 +38,7 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Looks for the first time, unless the store was found silent already.
+    /// Goes on from the look that named the store: one that holds is read, one that is silent is waited for.
     ///
     /// # Errors
     /// Whatever is wrong and will not mend itself.
@@ -49,7 +49,7 @@ impl Proof {
     ) -> Result<Self, BuildError> {
         let looked = match silence {
             Some(silence) => Err(silence),
-            None => look(&reloader).await,
+            None => read(&reloader).await,
         };
         let mark = match looked {
             Ok(mark) => {
@@ -93,13 +93,19 @@ impl Proof {
     }
 }
 
-/// Everything that is to be proven, in this order: nothing is read into the tables before the rest holds, and nothing is
-/// cached before the mark.
+/// Everything that is to be proven, in this order: nothing is read into the tables before the rest holds.
 async fn look(reloader: &Reloader) -> Result<Seen, BuildError> {
+    let facts = reloader.rules().borrow().facts.clone();
+    let config = reloader.running().await;
+    in_time(wire::prove(&config, facts.store(), &facts.judge().encryptor)).await?;
+    read(reloader).await
+}
+
+/// Reads what a store holds that answers, has our schema and opens with the key. Nothing is cached before the mark.
+async fn read(reloader: &Reloader) -> Result<Seen, BuildError> {
     let shared = reloader.rules().borrow().clone();
     let (facts, store) = (&shared.facts, shared.facts.store());
     let config = reloader.running().await;
-    in_time(wire::prove(&config, store, &facts.judge().encryptor)).await?;
     let mark = in_time(async { Ok(Seen::now(store).await?) }).await?;
     configured::apply(&config, &reloader.unremembering_integrations().await).await?;
     in_time(async { Ok(chores::read_tables(store, facts.settings(), &shared.pipeline.reference).await?) })
