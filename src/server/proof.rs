@@ -18,6 +18,7 @@ use super::{
     store_watch::Seen,
     wire,
 };
+use crate::clock::Seldom;
 
 /// Between two looks; with the longest look of [`LOOK_TIMEOUT`] recovery stays below five seconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -68,7 +69,7 @@ impl Proof {
 
     /// Looks until the proof is complete; `None` if the gate drains before.
     pub(super) async fn complete(self, drain: &mut watch::Receiver<bool>) -> Option<Seen> {
-        let (began, mut complained) = (Instant::now(), Complaint::default());
+        let (began, mut complained) = (Instant::now(), Complaint::none());
         let mut mark = self.mark;
         while mark.is_none() {
             tokio::select! {
@@ -129,17 +130,24 @@ fn obstacle(error: &BuildError) -> String {
     format!("the store cannot be used: {cause}")
 }
 
-/// What was complained of last.
-#[derive(Default)]
-struct Complaint(Option<(String, Instant)>);
+/// What was complained of last, and when it may be again.
+struct Complaint {
+    obstacle: String,
+    again: Seldom,
+}
 
 impl Complaint {
+    const fn none() -> Self {
+        Self { obstacle: String::new(), again: Seldom::every(COMPLAIN_AGAIN) }
+    }
+
     fn tell(&mut self, obstacle: &str, is_outage: bool) {
-        let is_known = |(told, at): &(String, Instant)| told == obstacle && at.elapsed() < COMPLAIN_AGAIN;
-        if self.0.as_ref().is_some_and(is_known) {
+        if self.obstacle != obstacle {
+            *self = Self { obstacle: obstacle.to_owned(), ..Self::none() };
+        }
+        if !self.again.is_due() {
             return;
         }
-        self.0 = Some((obstacle.to_owned(), Instant::now()));
         if is_outage {
             tracing::warn!(obstacle, "still waiting for the store");
         } else {
