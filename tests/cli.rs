@@ -9,12 +9,7 @@
 
 mod support;
 
-use std::{
-    cell::Cell,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, path::PathBuf};
 
 use portcullis::clock::Clock;
 use serde_json::Value;
@@ -23,6 +18,7 @@ use support::{
     process::{Ended, run_with},
     signing::Credentials,
     upstream::Upstream,
+    waiting::until_is,
     wire::{Message, exchange, request},
 };
 use tempfile::TempDir;
@@ -115,16 +111,8 @@ fn get(gate: &Gate, path: &str, authorization: &str) -> Message {
 }
 
 /// Waits until a running gate noticed.
-fn eventually(what: &str, expected: u16, answer: impl Fn() -> Message) {
-    let began = Instant::now();
-    loop {
-        let status = answer().status();
-        if status == expected {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(10), "{what}: still {status}");
-        thread::sleep(Duration::from_millis(50));
-    }
+fn becomes(what: &str, status: u16, ask: impl Fn() -> Message) {
+    until_is(what, status, || ask().status());
 }
 
 #[test]
@@ -132,21 +120,21 @@ fn an_integration_made_on_the_shell_signs_until_it_is_deleted() {
     let shop = Shop::open();
     let (gate, at) = (shop.gate(), now());
     let credentials = shop.integration("Warehouse", &["Magento_Sales::actions_view"]);
-    eventually("activated", 200, || shop.signed(&gate, &credentials, ORDER, at));
+    becomes("activated", 200, || shop.signed(&gate, &credentials, ORDER, at));
     assert_eq!(shop.signed(&gate, &credentials, WEBSITES, at).status(), 401);
 
     let granted = shop.says(&["integration", "grant", "warehouse", "--resource", "Magento_Backend::store"]);
     assert!(granted.contains("\"Warehouse\": may use Magento_Backend::store"), "{granted}");
     assert!(granted.contains("running gates notice within "), "{granted}");
-    eventually("granted", 200, || shop.signed(&gate, &credentials, WEBSITES, at));
-    eventually("taken away", 401, || shop.signed(&gate, &credentials, ORDER, at));
+    becomes("granted", 200, || shop.signed(&gate, &credentials, WEBSITES, at));
+    becomes("taken away", 401, || shop.signed(&gate, &credentials, ORDER, at));
 
     let unanswered = shop.run(&["integration", "delete", "Warehouse"]);
     assert_eq!(unanswered.code, Some(2), "{}", unanswered.stderr);
     assert!(unanswered.stderr.contains("--yes"), "{}", unanswered.stderr);
     assert_eq!(shop.signed(&gate, &credentials, WEBSITES, at).status(), 200);
     shop.says(&["integration", "delete", "Warehouse", "--yes"]);
-    eventually("deleted", 401, || shop.signed(&gate, &credentials, WEBSITES, at));
+    becomes("deleted", 401, || shop.signed(&gate, &credentials, WEBSITES, at));
     assert_eq!(shop.run(&["integration", "show", "Warehouse"]).code, Some(1));
 }
 
@@ -167,7 +155,7 @@ fn what_was_rotated_out_works_until_the_overlap_ends() {
         ..second.clone()
     };
     for credentials in [&first, &second, &third] {
-        eventually("within the overlap", 200, || shop.signed(&gate, credentials, ORDER, at));
+        becomes("within the overlap", 200, || shop.signed(&gate, credentials, ORDER, at));
     }
     let shown = shop.json(&["integration", "show", "Warehouse"]);
     assert!(shown["older_secret_valid_until"].is_string(), "{shown}");
@@ -177,11 +165,11 @@ fn what_was_rotated_out_works_until_the_overlap_ends() {
     let later = at + 2 * 3600;
     gate.set_time(later);
     for (credentials, status) in [(&first, 401), (&second, 401), (&third, 200)] {
-        eventually("after the overlap", status, || shop.signed(&gate, credentials, ORDER, later));
+        becomes("after the overlap", status, || shop.signed(&gate, credentials, ORDER, later));
     }
 
     shop.json(&["integration", "rotate", "Warehouse", "--secret", "--overlap", "0s"]);
-    eventually("ended now", 401, || shop.signed(&gate, &third, ORDER, later));
+    becomes("ended now", 401, || shop.signed(&gate, &third, ORDER, later));
     let refused = shop.run(&["integration", "rotate", "Warehouse", "--token", "--overlap", "91d"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("longer than 90 days"), "{}", refused.stderr);
@@ -192,7 +180,7 @@ fn reauthorizing_ends_the_old_token_and_activating_twice_shows_nothing() {
     let shop = Shop::open();
     let (gate, at) = (shop.gate(), now());
     let old = shop.integration("Warehouse", &["Magento_Sales::actions_view"]);
-    eventually("activated", 200, || shop.signed(&gate, &old, ORDER, at));
+    becomes("activated", 200, || shop.signed(&gate, &old, ORDER, at));
     let again = shop.run(&["integration", "activate", "Warehouse"]);
     assert_eq!((again.code, again.stdout.as_str()), (Some(1), ""));
     assert!(again.stderr.contains("reauthorize"), "{}", again.stderr);
@@ -201,11 +189,11 @@ fn reauthorizing_ends_the_old_token_and_activating_twice_shows_nothing() {
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     let new =
         Credentials { token: text("access_token"), token_secret: text("access_token_secret"), ..old.clone() };
-    eventually("reauthorized", 200, || shop.signed(&gate, &new, ORDER, at));
-    eventually("ended", 401, || shop.signed(&gate, &old, ORDER, at));
+    becomes("reauthorized", 200, || shop.signed(&gate, &new, ORDER, at));
+    becomes("ended", 401, || shop.signed(&gate, &old, ORDER, at));
 
     shop.says(&["token", "revoke", "--integration", "Warehouse"]);
-    eventually("revoked", 401, || shop.signed(&gate, &new, ORDER, at));
+    becomes("revoked", 401, || shop.signed(&gate, &new, ORDER, at));
 }
 
 #[test]
@@ -305,10 +293,10 @@ fn a_token_issued_on_the_shell_works_until_it_is_revoked() {
     assert_eq!(alone.code, Some(1));
     assert!(alone.stderr.contains("portcullis token revoke --admin 1"), "{}", alone.stderr);
     shop.says(&["token", "revoke", "--admin", "1"]);
-    eventually("revoked", 401, || get(&gate, WEBSITES, &admin));
+    becomes("revoked", 401, || get(&gate, WEBSITES, &admin));
     assert_eq!(get(&gate, ME, &customer).status(), 200);
     shop.says(&["token", "revoke", "--customer", "alice@example.com"]);
-    eventually("revoked", 401, || get(&gate, ME, &customer));
+    becomes("revoked", 401, || get(&gate, ME, &customer));
     assert!(shop.says(&["token", "list", "--customer", "1"]).contains("revoked: everything issued until "));
 }
 
@@ -330,7 +318,7 @@ fn an_opaque_token_is_listed_by_its_fingerprint_and_ends_alone() {
     let ended = shop.run_with(&["token", "revoke", "--token-stdin"], &format!("{}\r\n", tokens[0]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stdout.contains(&tokens[0]));
-    eventually("revoked", 401, || works(&tokens[0]));
+    becomes("revoked", 401, || works(&tokens[0]));
     assert_eq!(works(&tokens[1]).status(), 200);
 }
 
@@ -364,7 +352,7 @@ fn a_user_made_on_the_shell_signs_in_until_it_is_disabled() {
     let token = format!("Bearer {}", answer.text().trim_matches('"'));
     assert_eq!(get(&gate, ME, &token).status(), 200);
     shop.says(&["user", "disable", "--customer", "ada@example.com"]);
-    eventually("disabled", 401, || get(&gate, ME, &token));
+    becomes("disabled", 401, || get(&gate, ME, &token));
     assert_eq!(sign_in().status(), 401);
     let refused = shop.run(&["token", "issue", "--customer", "ada@example.com"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));

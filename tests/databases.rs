@@ -9,11 +9,7 @@
 
 mod support;
 
-use std::{
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
 
 use portcullis::clock::Clock;
 use serde_json::Value;
@@ -23,6 +19,7 @@ use support::{
     servers::{mariadb::MariaDb, postgres::Postgres, rows},
     signing::Credentials,
     upstream::Upstream,
+    waiting::until_is,
     wire::{Message, exchange, request},
 };
 use tempfile::TempDir;
@@ -83,16 +80,8 @@ fn get(gate: &Gate, path: &str, authorization: &str) -> Message {
     exchange(gate.proxy, &request("GET", path, &[("Authorization", authorization)], b""))
 }
 
-fn eventually(what: &str, status: u16, ask: impl Fn() -> Message) {
-    let began = Instant::now();
-    loop {
-        let answer = ask();
-        if answer.status() == status {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(5), "{what}: {}", answer.text());
-        thread::sleep(Duration::from_millis(20));
-    }
+fn becomes(what: &str, status: u16, ask: impl Fn() -> Message) {
+    until_is(what, status, || ask().status());
 }
 
 fn from_nothing_to_a_revocation(shop: &Shop, shown: &str) {
@@ -138,11 +127,11 @@ fn from_nothing_to_a_revocation(shop: &Shop, shown: &str) {
     assert_eq!(signed("one").status(), 401, "a nonce is used once");
     // Cached for a minute, and ended by a process that the gate hears of through the store alone.
     shop.says(&["user", "disable", "--customer", "ada@example.com"], "");
-    eventually("disabled", 401, || get(&gate, ME, &token));
+    becomes("disabled", 401, || get(&gate, ME, &token));
     assert_eq!(sign_in().status(), 401);
     shop.says(&["token", "revoke", "--integration", "erp"], "");
     let nonce = std::cell::Cell::new(0);
-    eventually("revoked", 401, || {
+    becomes("revoked", 401, || {
         nonce.set(nonce.get() + 1);
         signed(&format!("again{}", nonce.get()))
     });

@@ -27,7 +27,7 @@ use support::{
     gate::Setup,
     process::{self, Process, free},
     upstream::Upstream,
-    waiting::eventually,
+    waiting::until,
     wire::{Client, exchange, request, try_exchange},
 };
 
@@ -97,13 +97,13 @@ fn a_balancer_that_asks_for_readiness_loses_nothing() {
     let is_ready = move || exchange(admin, &get("/readyz")).status() == 200;
     assert!(is_ready());
     let load = Load::on(proxy, is_ready);
-    eventually("load", || load.answered() > 20);
+    until("load", || load.answered() > 20);
     let mut idle = Client::connect(proxy);
     idle.send(&request("GET", "/one", &[], b""));
     assert_eq!(idle.receive().unwrap().status(), 200);
 
     process.terminate();
-    eventually("not ready", || !is_ready());
+    until("not ready", || !is_ready());
     assert_eq!(exchange(proxy, &get("/late")).status(), 200, "who has not noticed is still served");
     idle.send(&request("GET", "/two", &[], b""));
     assert_eq!(idle.receive().unwrap().status(), 200, "on a connection that was there, too");
@@ -122,9 +122,9 @@ fn a_second_sigterm_ends_the_delay() {
     // The delay is taken up by a reload.
     plain.with("listen", "drain_delay = \"5m\"").write(folder.path());
     process.hang_up();
-    eventually("taken up", || has_taken_up(&process, 1));
+    until("taken up", || has_taken_up(&process, 1));
     process.terminate();
-    eventually("not ready", || page(&process, "/readyz") == 503);
+    until("not ready", || page(&process, "/readyz") == 503);
     assert_eq!(exchange(process.proxy, &get("/late")).status(), 200);
     process.terminate();
     let began = Instant::now();
@@ -145,7 +145,7 @@ fn the_level_of_the_log_changes_while_it_serves() {
     for (number, level) in [(1, "warn"), (2, "info"), (3, "error")] {
         by_signal().with("log", &format!("level = \"{level}\"")).write(folder.path());
         process.hang_up();
-        eventually("taken up", || has_taken_up(&process, number));
+        until("taken up", || has_taken_up(&process, number));
     }
     process.terminate();
     let ended = process.wait();
@@ -173,7 +173,7 @@ fn health_is_an_exit_code_and_a_line() {
     assert_eq!(health(&config, &[]), (Some(0), "ok\n".to_owned()));
     assert_eq!(health(&config, &["--ready"]), (Some(0), "ready\n".to_owned()));
     process.terminate();
-    eventually("not ready", || page(&process, "/readyz") == 503);
+    until("not ready", || page(&process, "/readyz") == 503);
     assert_eq!(health(&config, &[]), (Some(0), "ok\n".to_owned()));
     assert_eq!(health(&config, &["--ready"]), (Some(1), "portcullis: draining\n".to_owned()));
     process.kill();
@@ -346,14 +346,14 @@ fn a_restart_on_a_socket_that_was_handed_over_loses_nothing() {
     let load = Load::on(address, || true);
     for _ in 0..3 {
         let before = load.answered();
-        eventually("load", || load.answered() > before + 50);
+        until("load", || load.answered() > before + 50);
         process.terminate();
         let ended = process.wait();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         process = start();
     }
     let before = load.answered();
-    eventually("load", || load.answered() > before + 50);
+    until("load", || load.answered() > before + 50);
     assert_eq!(load.end(), Vec::<String>::new());
     process.kill();
 }
@@ -377,7 +377,7 @@ fn two_versions_on_one_socket_hand_over_without_a_gap() {
     let load = Load::on(address, || true);
     let goes_on = |count: usize| {
         let before = load.answered();
-        eventually("load", || load.answered() > before + count);
+        until("load", || load.answered() > before + count);
     };
     for round in 1..=6 {
         goes_on(30);
@@ -404,7 +404,7 @@ fn a_second_process_is_refused_and_the_first_serves_on() {
     };
     let process = Process::serve(&with("nonces").prepare(folder.path()));
     let load = Load::on(proxy, || true);
-    eventually("load", || load.answered() > 20);
+    until("load", || load.answered() > 20);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = folder.path().join("second.toml");
     for (journal, is_handed, reason) in
@@ -420,7 +420,7 @@ fn a_second_process_is_refused_and_the_first_serves_on() {
         assert!(said.contains(reason), "{said}");
     }
     let before = load.answered();
-    eventually("load", || load.answered() > before + 20);
+    until("load", || load.answered() > before + 20);
     assert_eq!(load.end(), Vec::<String>::new());
     process.kill();
 }

@@ -37,7 +37,7 @@ use crate::{
     shop::{Asked, Kind, Seen, echo, fill, setup},
     support::{
         process::{Process, free},
-        waiting::eventually,
+        waiting::until,
     },
     times::count,
 };
@@ -201,7 +201,7 @@ fn round(folder: &Path, tls: Option<Arc<ClientConfig>>) -> Round {
             asking.spawn_on(clients.clone().run(way), runtime.handle());
         }
     }
-    eventually("load", || told.answered.load(Ordering::SeqCst) > 100);
+    until("load", || told.answered.load(Ordering::SeqCst) > 100);
     std::thread::sleep(Duration::from_millis(rand::rng().random_range(0..200)));
     process.terminate();
     let ended = process.wait();

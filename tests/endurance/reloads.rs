@@ -17,7 +17,7 @@ use crate::{
     support::{
         process::{Process, free},
         routes::routes,
-        waiting::{eventually, eventually_within},
+        waiting::{until, until_within},
         wire::{Client, Message, exchange, request},
     },
     times::{count, distribution},
@@ -139,7 +139,7 @@ fn reload(
     let mut broken = 0;
     for number in 1..=reloads {
         let due = load.total * number / (reloads + 1);
-        eventually_within(Duration::from_secs(3600), "the load goes on", || {
+        until_within(Duration::from_secs(3600), "the load goes on", || {
             load.ended.load(Ordering::SeqCst) >= due
         });
         let is_broken = number.is_multiple_of(BROKEN);
@@ -149,7 +149,7 @@ fn reload(
         let (result, times) = if is_broken { ("refused", broken) } else { ("taken_up", number - broken) };
         let line = format!("portcullis_config_reloads_total{{result=\"{result}\"}} {times}\n");
         let figures = request("GET", "/metrics", &[("Connection", "close")], b"");
-        eventually("the reload is told", || exchange(process.admin, &figures).text().contains(&line));
+        until("the reload is told", || exchange(process.admin, &figures).text().contains(&line));
     }
     broken
 }

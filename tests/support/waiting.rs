@@ -1,6 +1,7 @@
 //! Waiting for what another thread or process does.
 
 use std::{
+    fmt::Debug,
     thread,
     time::{Duration, Instant},
 };
@@ -9,15 +10,33 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until it holds; stops the test where it never does.
-pub(crate) fn eventually(what: &str, holds: impl FnMut() -> bool) {
-    eventually_within(PATIENCE, what, holds);
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, holds);
 }
 
 /// The same, with a patience of its own.
-pub(crate) fn eventually_within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until_within(patience: Duration, what: &str, holds: impl FnMut() -> bool) {
+    wait(patience, what, true, holds);
+}
+
+/// Waits until the answer is this one, and tells how long that took.
+pub(crate) fn until_is<T: PartialEq + Debug>(what: &str, expected: T, ask: impl FnMut() -> T) -> Duration {
+    wait(PATIENCE, what, expected, ask)
+}
+
+fn wait<T: PartialEq + Debug>(
+    patience: Duration,
+    what: &str,
+    expected: T,
+    mut ask: impl FnMut() -> T,
+) -> Duration {
     let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < patience, "never: {what}");
+    loop {
+        let answer = ask();
+        if answer == expected {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < patience, "{what}: never {expected:?}, still {answer:?}");
         thread::sleep(Duration::from_millis(10));
     }
 }
