@@ -11,6 +11,7 @@ pub(crate) mod process;
 pub(crate) mod routes;
 pub(crate) mod servers;
 pub(crate) mod sessions;
+pub(crate) mod shop;
 pub(crate) mod signing;
 pub(crate) mod statements;
 pub(crate) mod upstream;
