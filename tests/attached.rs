@@ -112,7 +112,7 @@ fn figure(gate: &Gate, name: &str) -> f64 {
 
 /// How long it takes until a caller is refused, or let in.
 fn until(gate: &Gate, caller: &Caller, status: u16, what: &str) -> Duration {
-    until_is(what, status, || caller.status(gate))
+    until_is(what, &status, || caller.status(gate))
 }
 
 /// What Magento does, and whom it ends.

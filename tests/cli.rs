@@ -38,7 +38,7 @@ fn now() -> i64 {
 
 /// Waits until a running gate noticed.
 fn becomes(what: &str, status: u16, ask: impl Fn() -> Message) {
-    until_is(what, status, || ask().status());
+    until_is(what, &status, || ask().status());
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn over(store: &str) -> Shop {
 }
 
 fn becomes(what: &str, status: u16, ask: impl Fn() -> Message) {
-    until_is(what, status, || ask().status());
+    until_is(what, &status, || ask().status());
 }
 
 fn from_nothing_to_a_revocation(shop: &Shop, shown: &str) {

@@ -86,7 +86,7 @@ fn figure(gate: &Gate, name: &str) -> f64 {
 
 /// How long it takes until a gate answers with `status`.
 fn until(gate: &Gate, token: &str, status: u16) -> Duration {
-    until_is(token, status, || ask(gate, token))
+    until_is(token, &status, || ask(gate, token))
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn caller(gate: &Gate, upstream: &Upstream, target: &str, token: Option<&str>) -
 
 /// Waits for a gate to follow its store; a refresh takes a second.
 fn becomes(expected: &str, ask: impl FnMut() -> String) {
-    until_is("the gate follows", expected.to_owned(), ask);
+    until_is("the gate follows", &expected.to_owned(), ask);
 }
 
 fn set(gate: &Gate, path: &str, value: &str) {

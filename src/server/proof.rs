@@ -99,7 +99,7 @@ async fn look(reloader: &Reloader) -> Result<Seen, BuildError> {
     let facts = reloader.rules().borrow().facts.clone();
     let config = reloader.running().await;
     in_time(wire::prove(&config, facts.store(), &facts.judge().encryptor)).await?;
-    read(reloader).await
+    Box::pin(read(reloader)).await
 }
 
 /// Reads what a store holds that answers, has our schema and opens with the key. Nothing is cached before the mark.

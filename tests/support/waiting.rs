@@ -16,24 +16,24 @@ pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
 
 /// The same, with a patience of its own.
 pub(crate) fn until_within(patience: Duration, what: &str, holds: impl FnMut() -> bool) {
-    wait(patience, what, true, holds);
+    wait(patience, what, &true, holds);
 }
 
 /// Waits until the answer is this one, and tells how long that took.
-pub(crate) fn until_is<T: PartialEq + Debug>(what: &str, expected: T, ask: impl FnMut() -> T) -> Duration {
+pub(crate) fn until_is<T: PartialEq + Debug>(what: &str, expected: &T, ask: impl FnMut() -> T) -> Duration {
     wait(PATIENCE, what, expected, ask)
 }
 
 fn wait<T: PartialEq + Debug>(
     patience: Duration,
     what: &str,
-    expected: T,
+    expected: &T,
     mut ask: impl FnMut() -> T,
 ) -> Duration {
     let began = Instant::now();
     loop {
         let answer = ask();
-        if answer == expected {
+        if answer == *expected {
             return began.elapsed();
         }
         assert!(began.elapsed() < patience, "{what}: never {expected:?}, still {answer:?}");
