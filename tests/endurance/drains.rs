@@ -109,13 +109,7 @@ impl Clients {
             let driven = tokio::spawn(connection);
             let mut streams = JoinSet::new();
             for _ in 0..STREAMS {
-                let (clients, mut sender) = (self.clone(), sender.clone());
-                streams.spawn(async move {
-                    while sender.ready().await.is_ok()
-                        && clients.ask(way, |request| sender.send_request(request)).await
-                    {
-                    }
-                });
+                streams.spawn(self.clone().stream(sender.clone()));
             }
             drop(sender);
             streams.join_all().await;
@@ -130,6 +124,13 @@ impl Clients {
         {}
         drop(sender);
         let _ = driven.await;
+    }
+
+    /// Asks one after the other, beside others on the same connection.
+    async fn stream(self, mut sender: http2::SendRequest<Empty<Bytes>>) {
+        while sender.ready().await.is_ok()
+            && self.ask(Way::Multiplexed, |request| sender.send_request(request)).await
+        {}
     }
 
     /// One request. Tells whether the connection may go on.
