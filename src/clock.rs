@@ -1,11 +1,11 @@
-//! The only source of the current time.
+//! The only source of the current time, and what is done at most once in a while.
 //!
 //! Rules take the time as an argument; whoever calls them asks this clock once a request. Tests hand in a clock of
 //! their own through `App::build`, so the shipped binary has no switch that moves time.
 
 use std::{
     fmt,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -65,6 +65,40 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// Holds back what there is reason for again and again, and lets it through once in a while: saying that something keeps
+/// happening.
+#[derive(Debug)]
+pub struct Seldom {
+    pause: Duration,
+    /// When it was let through, and how often it was held back since.
+    last: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Seldom {
+    /// Lets through at once, and then after each pause.
+    #[must_use]
+    pub const fn every(pause: Duration) -> Self {
+        Self { pause, last: Mutex::new(None) }
+    }
+
+    /// Whether it is time; if so, the pause begins.
+    pub fn is_due(&self) -> bool {
+        self.due().is_some()
+    }
+
+    /// The same, and how often it was held back since the last time.
+    pub fn due(&self) -> Option<u64> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *last {
+            Some((at, held_back)) if at.elapsed() < self.pause => {
+                *held_back += 1;
+                None
+            }
+            past => past.replace((Instant::now(), 0)).map_or(Some(0), |(_, held_back)| Some(held_back)),
+        }
+    }
+}
+
 /// A time as RFC 3339.
 #[must_use]
 pub fn rfc3339(time: UnixTime) -> String {
@@ -86,6 +120,16 @@ fn system_time() -> UnixTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_happening_is_let_through_after_each_pause() {
+        let seldom = Seldom::every(Duration::from_millis(200));
+        assert_eq!([seldom.due(), seldom.due(), seldom.due()], [Some(0), None, None]);
+        std::thread::sleep(Duration::from_millis(250));
+        assert_eq!([seldom.due(), seldom.due()], [Some(2), None]);
+        let always = Seldom::every(Duration::ZERO);
+        assert!((0..3).all(|_| always.is_due()));
+    }
 
     #[test]
     fn times_are_rfc_3339_and_never_panic() {

@@ -12,11 +12,7 @@
 
 mod support;
 
-use std::{
-    cell::Cell,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, thread, time::Duration};
 
 use portcullis::{
     auth::{
@@ -37,6 +33,7 @@ use support::{
     sessions,
     signing::Credentials,
     upstream::Upstream,
+    waiting::until_is,
     wire::{exchange, request},
 };
 
@@ -115,16 +112,7 @@ fn figure(gate: &Gate, name: &str) -> f64 {
 
 /// How long it takes until a caller is refused, or let in.
 fn until(gate: &Gate, caller: &Caller, status: u16, what: &str) -> Duration {
-    let began = Instant::now();
-    while caller.status(gate) != status {
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
-            "{what}: never {status}, but {}",
-            caller.status(gate)
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
-    began.elapsed()
+    until_is(what, &status, || caller.status(gate))
 }
 
 /// What Magento does, and whom it ends.

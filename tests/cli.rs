@@ -9,23 +9,16 @@
 
 mod support;
 
-use std::{
-    cell::Cell,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
-
 use portcullis::clock::Clock;
 use serde_json::Value;
 use support::{
-    gate::{Gate, Setup},
-    process::{Ended, run_with},
+    process::run_with,
+    shop::{Shop, get},
     signing::Credentials,
     upstream::Upstream,
+    waiting::until_is,
     wire::{Message, exchange, request},
 };
-use tempfile::TempDir;
 
 /// Needs `Magento_Sales::actions_view`.
 const ORDER: &str = "/rest/V1/orders/1";
@@ -34,125 +27,46 @@ const WEBSITES: &str = "/rest/V1/store/websites";
 /// Needs a customer.
 const ME: &str = "/rest/V1/customers/me";
 
-/// A store, a configuration and an upstream.
-struct Shop {
-    folder: TempDir,
-    config: PathBuf,
-    upstream: Upstream,
-    sections: Vec<(&'static str, &'static str)>,
-    nonces: Cell<u32>,
-}
-
-impl Shop {
-    fn open() -> Self {
-        Self::with(&[])
-    }
-
-    fn with(sections: &[(&'static str, &'static str)]) -> Self {
-        let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::start());
-        let sections = [sections, &[("cache", "ttl = \"100ms\"\nnegative_ttl = \"100ms\"")]].concat();
-        let config = setup(&upstream, &sections).prepare(folder.path());
-        Self { folder, config, upstream, sections, nonces: Cell::new(0) }
-    }
-
-    /// A gate on the same store, at the machine's time of now.
-    fn gate(&self) -> Gate {
-        setup(&self.upstream, &self.sections).in_folder(self.folder.path()).at(now()).start()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ended {
-        self.run_with(arguments, "")
-    }
-
-    fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
-        let config = ["--config", self.config.to_str().unwrap()];
-        run_with(&[arguments, &config].concat(), input)
-    }
-
-    /// The output of a command that succeeds.
-    fn says(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments);
-        assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
-        ended.stdout
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.says(&[arguments, &["--json"]].concat())).unwrap()
-    }
-
-    /// Makes an integration and activates it.
-    fn integration(&self, name: &str, resources: &[&str]) -> Credentials {
-        let granted: Vec<&str> = resources.iter().flat_map(|resource| ["--resource", resource]).collect();
-        self.json(&[&["integration", "create", "--name", name][..], &granted].concat());
-        let made = self.json(&["integration", "activate", name]);
-        let text = |name: &str| made[name].as_str().unwrap().to_owned();
-        assert_eq!(made["outcome"], "active");
-        Credentials {
-            key: text("consumer_key"),
-            secret: text("consumer_secret"),
-            token: text("access_token"),
-            token_secret: text("access_token_secret"),
-        }
-    }
-
-    fn signed(&self, gate: &Gate, credentials: &Credentials, path: &str, at: i64) -> Message {
-        self.nonces.set(self.nonces.get() + 1);
-        let nonce = format!("nonce{}", self.nonces.get());
-        get(gate, path, &credentials.authorization(path, at, &nonce))
-    }
-}
-
-fn setup(upstream: &Upstream, sections: &[(&'static str, &'static str)]) -> Setup {
-    sections.iter().fold(Setup::before(upstream.address), |setup, (name, lines)| setup.with(name, lines))
+/// A shop in which nothing is cached for long.
+fn open(sections: &[(&'static str, &'static str)]) -> Shop {
+    Shop::open(&[sections, &[("cache", "ttl = \"100ms\"\nnegative_ttl = \"100ms\"")]].concat())
 }
 
 fn now() -> i64 {
     Clock::system().now().seconds()
 }
 
-fn get(gate: &Gate, path: &str, authorization: &str) -> Message {
-    exchange(gate.proxy, &request("GET", path, &[("Authorization", authorization)], b""))
-}
-
 /// Waits until a running gate noticed.
-fn eventually(what: &str, expected: u16, answer: impl Fn() -> Message) {
-    let began = Instant::now();
-    loop {
-        let status = answer().status();
-        if status == expected {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(10), "{what}: still {status}");
-        thread::sleep(Duration::from_millis(50));
-    }
+fn becomes(what: &str, status: u16, ask: impl Fn() -> Message) {
+    until_is(what, &status, || ask().status());
 }
 
 #[test]
 fn an_integration_made_on_the_shell_signs_until_it_is_deleted() {
-    let shop = Shop::open();
+    let shop = open(&[]);
     let (gate, at) = (shop.gate(), now());
     let credentials = shop.integration("Warehouse", &["Magento_Sales::actions_view"]);
-    eventually("activated", 200, || shop.signed(&gate, &credentials, ORDER, at));
+    becomes("activated", 200, || shop.signed(&gate, &credentials, ORDER, at));
     assert_eq!(shop.signed(&gate, &credentials, WEBSITES, at).status(), 401);
 
     let granted = shop.says(&["integration", "grant", "warehouse", "--resource", "Magento_Backend::store"]);
     assert!(granted.contains("\"Warehouse\": may use Magento_Backend::store"), "{granted}");
     assert!(granted.contains("running gates notice within "), "{granted}");
-    eventually("granted", 200, || shop.signed(&gate, &credentials, WEBSITES, at));
-    eventually("taken away", 401, || shop.signed(&gate, &credentials, ORDER, at));
+    becomes("granted", 200, || shop.signed(&gate, &credentials, WEBSITES, at));
+    becomes("taken away", 401, || shop.signed(&gate, &credentials, ORDER, at));
 
     let unanswered = shop.run(&["integration", "delete", "Warehouse"]);
     assert_eq!(unanswered.code, Some(2), "{}", unanswered.stderr);
     assert!(unanswered.stderr.contains("--yes"), "{}", unanswered.stderr);
     assert_eq!(shop.signed(&gate, &credentials, WEBSITES, at).status(), 200);
     shop.says(&["integration", "delete", "Warehouse", "--yes"]);
-    eventually("deleted", 401, || shop.signed(&gate, &credentials, WEBSITES, at));
+    becomes("deleted", 401, || shop.signed(&gate, &credentials, WEBSITES, at));
     assert_eq!(shop.run(&["integration", "show", "Warehouse"]).code, Some(1));
 }
 
 #[test]
 fn what_was_rotated_out_works_until_the_overlap_ends() {
-    let shop = Shop::open();
+    let shop = open(&[]);
     let (gate, at) = (shop.gate(), now());
     let first = shop.integration("Warehouse", &["Magento_Sales::actions_view"]);
     let rotated = shop.json(&["integration", "rotate", "Warehouse", "--secret", "--overlap", "1h"]);
@@ -167,7 +81,7 @@ fn what_was_rotated_out_works_until_the_overlap_ends() {
         ..second.clone()
     };
     for credentials in [&first, &second, &third] {
-        eventually("within the overlap", 200, || shop.signed(&gate, credentials, ORDER, at));
+        becomes("within the overlap", 200, || shop.signed(&gate, credentials, ORDER, at));
     }
     let shown = shop.json(&["integration", "show", "Warehouse"]);
     assert!(shown["older_secret_valid_until"].is_string(), "{shown}");
@@ -177,11 +91,11 @@ fn what_was_rotated_out_works_until_the_overlap_ends() {
     let later = at + 2 * 3600;
     gate.set_time(later);
     for (credentials, status) in [(&first, 401), (&second, 401), (&third, 200)] {
-        eventually("after the overlap", status, || shop.signed(&gate, credentials, ORDER, later));
+        becomes("after the overlap", status, || shop.signed(&gate, credentials, ORDER, later));
     }
 
     shop.json(&["integration", "rotate", "Warehouse", "--secret", "--overlap", "0s"]);
-    eventually("ended now", 401, || shop.signed(&gate, &third, ORDER, later));
+    becomes("ended now", 401, || shop.signed(&gate, &third, ORDER, later));
     let refused = shop.run(&["integration", "rotate", "Warehouse", "--token", "--overlap", "91d"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("longer than 90 days"), "{}", refused.stderr);
@@ -189,10 +103,10 @@ fn what_was_rotated_out_works_until_the_overlap_ends() {
 
 #[test]
 fn reauthorizing_ends_the_old_token_and_activating_twice_shows_nothing() {
-    let shop = Shop::open();
+    let shop = open(&[]);
     let (gate, at) = (shop.gate(), now());
     let old = shop.integration("Warehouse", &["Magento_Sales::actions_view"]);
-    eventually("activated", 200, || shop.signed(&gate, &old, ORDER, at));
+    becomes("activated", 200, || shop.signed(&gate, &old, ORDER, at));
     let again = shop.run(&["integration", "activate", "Warehouse"]);
     assert_eq!((again.code, again.stdout.as_str()), (Some(1), ""));
     assert!(again.stderr.contains("reauthorize"), "{}", again.stderr);
@@ -201,11 +115,11 @@ fn reauthorizing_ends_the_old_token_and_activating_twice_shows_nothing() {
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     let new =
         Credentials { token: text("access_token"), token_secret: text("access_token_secret"), ..old.clone() };
-    eventually("reauthorized", 200, || shop.signed(&gate, &new, ORDER, at));
-    eventually("ended", 401, || shop.signed(&gate, &old, ORDER, at));
+    becomes("reauthorized", 200, || shop.signed(&gate, &new, ORDER, at));
+    becomes("ended", 401, || shop.signed(&gate, &old, ORDER, at));
 
     shop.says(&["token", "revoke", "--integration", "Warehouse"]);
-    eventually("revoked", 401, || shop.signed(&gate, &new, ORDER, at));
+    becomes("revoked", 401, || shop.signed(&gate, &new, ORDER, at));
 }
 
 #[test]
@@ -217,7 +131,7 @@ fn a_third_party_is_sent_what_it_needs_and_the_login_url_is_shown() {
     let create = ["integration", "create", "--name", "Partner", "--all", "--endpoint", &endpoint];
     let create = [&create[..], &["--identity-link", "https://partner.example.com/login?a=1"]].concat();
 
-    let shop = Shop::with(&[("handshake", handshake)]);
+    let shop = open(&[("handshake", handshake)]);
     shop.says(&create);
     let sent = shop.json(&["integration", "activate", "Partner"]);
     let key = sent["consumer_key"].as_str().unwrap();
@@ -229,7 +143,7 @@ fn a_third_party_is_sent_what_it_needs_and_the_login_url_is_shown() {
     assert_eq!(shop.json(&["integration", "show", "Partner"])["status"], "inactive");
 
     // Without a base URL nothing can be posted: said before anything is ended, and not after.
-    let closed = Shop::with(&[("handshake", "allow_http = true\nallow_networks = [\"127.0.0.0/8\"]")]);
+    let closed = open(&[("handshake", "allow_http = true\nallow_networks = [\"127.0.0.0/8\"]")]);
     closed.says(&create);
     let refused = closed.run(&["integration", "activate", "Partner"]);
     assert_eq!(refused.code, Some(1));
@@ -239,7 +153,7 @@ fn a_third_party_is_sent_what_it_needs_and_the_login_url_is_shown() {
 
 #[test]
 fn no_secret_is_listed_shown_or_logged() {
-    let shop = Shop::with(&[("log", "level = \"trace\"")]);
+    let shop = open(&[("log", "level = \"trace\"")]);
     let created = shop.run(&["integration", "create", "--name", "Warehouse", "--all"]);
     let activated = shop.run(&["integration", "activate", "Warehouse", "--json"]);
     let rotated = shop.run(&["integration", "rotate", "Warehouse", "--token", "--json"]);
@@ -286,7 +200,7 @@ fn no_secret_is_listed_shown_or_logged() {
 
 #[test]
 fn a_token_issued_on_the_shell_works_until_it_is_revoked() {
-    let shop = Shop::open();
+    let shop = open(&[]);
     let gate = shop.gate();
     let customer = shop.json(&["token", "issue", "--customer", "alice@example.com"]);
     assert_eq!((&customer["kind"], &customer["user_id"]), (&"jwt".into(), &1.into()));
@@ -305,16 +219,16 @@ fn a_token_issued_on_the_shell_works_until_it_is_revoked() {
     assert_eq!(alone.code, Some(1));
     assert!(alone.stderr.contains("portcullis token revoke --admin 1"), "{}", alone.stderr);
     shop.says(&["token", "revoke", "--admin", "1"]);
-    eventually("revoked", 401, || get(&gate, WEBSITES, &admin));
+    becomes("revoked", 401, || get(&gate, WEBSITES, &admin));
     assert_eq!(get(&gate, ME, &customer).status(), 200);
     shop.says(&["token", "revoke", "--customer", "alice@example.com"]);
-    eventually("revoked", 401, || get(&gate, ME, &customer));
+    becomes("revoked", 401, || get(&gate, ME, &customer));
     assert!(shop.says(&["token", "list", "--customer", "1"]).contains("revoked: everything issued until "));
 }
 
 #[test]
 fn an_opaque_token_is_listed_by_its_fingerprint_and_ends_alone() {
-    let shop = Shop::with(&[("tokens", "issuer = \"opaque\"")]);
+    let shop = open(&[("tokens", "issuer = \"opaque\"")]);
     let gate = shop.gate();
     let issue = || shop.json(&["token", "issue", "--customer", "2"])["token"].as_str().unwrap().to_owned();
     let tokens = [issue(), issue()];
@@ -330,13 +244,13 @@ fn an_opaque_token_is_listed_by_its_fingerprint_and_ends_alone() {
     let ended = shop.run_with(&["token", "revoke", "--token-stdin"], &format!("{}\r\n", tokens[0]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stdout.contains(&tokens[0]));
-    eventually("revoked", 401, || works(&tokens[0]));
+    becomes("revoked", 401, || works(&tokens[0]));
     assert_eq!(works(&tokens[1]).status(), 200);
 }
 
 #[test]
 fn a_user_made_on_the_shell_signs_in_until_it_is_disabled() {
-    let shop = Shop::open();
+    let shop = open(&[]);
     let gate = shop.gate();
     let names = ["--firstname", "Ada", "--lastname", "Lovelace"];
     let customer = [&["user", "add", "--customer", "ada@example.com"][..], &names].concat();
@@ -364,7 +278,7 @@ fn a_user_made_on_the_shell_signs_in_until_it_is_disabled() {
     let token = format!("Bearer {}", answer.text().trim_matches('"'));
     assert_eq!(get(&gate, ME, &token).status(), 200);
     shop.says(&["user", "disable", "--customer", "ada@example.com"]);
-    eventually("disabled", 401, || get(&gate, ME, &token));
+    becomes("disabled", 401, || get(&gate, ME, &token));
     assert_eq!(sign_in().status(), 401);
     let refused = shop.run(&["token", "issue", "--customer", "ada@example.com"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
@@ -385,7 +299,7 @@ fn a_user_made_on_the_shell_signs_in_until_it_is_disabled() {
 
 #[test]
 fn what_does_not_exist_is_named_with_the_way_out() {
-    let shop = Shop::open();
+    let shop = open(&[]);
     let before = shop.says(&["integration", "list"]);
     for (arguments, code, said) in [
         (&["integration", "show", "restrickted"][..], 1, "the nearest is \"restricted\""),
@@ -440,7 +354,7 @@ fn what_does_not_exist_is_named_with_the_way_out() {
 
 #[test]
 fn where_no_resources_are_known_only_everything_can_be_granted() {
-    let shop = Shop::with(&[("acl", "mode = \"off\"")]);
+    let shop = open(&[("acl", "mode = \"off\"")]);
     let refused = shop.run(&["integration", "create", "--name", "New", "--resource", "Magento_Sales::sales"]);
     assert_eq!(refused.code, Some(78));
     assert!(refused.stderr.contains("acl.mode is off"), "{}", refused.stderr);

@@ -12,7 +12,7 @@ mod support;
 use std::{
     fs,
     io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -24,7 +24,9 @@ use std::{
 use support::{
     gate::{CRYPT_KEY, Gate, Setup},
     process::Process,
+    routes::routes,
     upstream::Upstream,
+    waiting::until,
     wire::{Client, exchange, request},
 };
 
@@ -43,18 +45,6 @@ fn status(gate: &Gate, target: &str, headers: &[(&str, &str)]) -> u16 {
 fn figure(gate: &Gate, line: &str) -> bool {
     let page = exchange(gate.admin, &request("GET", "/metrics", &[("Connection", "close")], b"")).text();
     page.contains(&format!("{line}\n"))
-}
-
-/// Routes with one resource in place of another, in a file of their own.
-fn routes(folder: &Path, resource: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("config/magento/webapi_routes.json")).unwrap();
-    let mut routes: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let modules = routes.as_array_mut().unwrap().iter_mut().find(|route| route["route"] == "/V1/modules");
-    modules.unwrap()["resources"] = serde_json::json!([resource]);
-    let path = folder.join("webapi_routes.json");
-    fs::write(&path, routes.to_string()).unwrap();
-    path
 }
 
 fn with_routes(upstream: &Upstream, path: &Path) -> Setup {
@@ -185,14 +175,6 @@ fn no_request_is_lost_or_answered_wrongly_over_a_hundred_reloads() {
     clients.into_iter().for_each(|client| client.join().unwrap());
 }
 
-fn becomes(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(10), "never: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn the_binary_takes_up_changed_files_and_obeys_sighup() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
@@ -204,12 +186,12 @@ fn the_binary_takes_up_changed_files_and_obeys_sighup() {
     let answer = move || exchange(proxy, &request("GET", PROTECTED, &[], b"")).status();
     assert_eq!(answer(), 401);
     routes(folder.path(), "anonymous");
-    becomes("the changed routes hold", || answer() == 200);
+    until("the changed routes hold", || answer() == 200);
 
     // Not TOML any more: what was in force stays.
     fs::write(&config, "[listen").unwrap();
     let admin = process.admin;
-    becomes("the refusal is told", move || {
+    until("the refusal is told", move || {
         let page = exchange(admin, &request("GET", "/metrics", &[("Connection", "close")], b"")).text();
         page.contains("portcullis_config_last_reload_successful 0\n")
     });
@@ -217,7 +199,7 @@ fn the_binary_takes_up_changed_files_and_obeys_sighup() {
 
     watching().with("reload", "watch = true").with("acl", "unmatched = \"refuse\"").write(folder.path());
     process.hang_up();
-    becomes("the corrected file holds", move || {
+    until("the corrected file holds", move || {
         exchange(proxy, &request("GET", "/rest/V1/no/such/route", &[], b"")).status() == 404
     });
     assert_eq!(answer(), 200);

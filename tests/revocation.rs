@@ -11,14 +11,12 @@
 
 mod support;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use support::{
     gate::{Gate, Setup},
     upstream::Upstream,
+    waiting::until_is,
     wire::{exchange, request},
 };
 
@@ -88,12 +86,7 @@ fn figure(gate: &Gate, name: &str) -> f64 {
 
 /// How long it takes until a gate answers with `status`.
 fn until(gate: &Gate, token: &str, status: u16) -> Duration {
-    let began = Instant::now();
-    while ask(gate, token) != status {
-        assert!(began.elapsed() < Duration::from_secs(10), "{token} is never {status}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    began.elapsed()
+    until_is(token, &status, || ask(gate, token))
 }
 
 #[test]

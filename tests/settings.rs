@@ -11,11 +11,6 @@
 
 mod support;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use portcullis::auth::{
     crypt_keys::CryptKeys,
     identity::UserType,
@@ -25,6 +20,7 @@ use portcullis::auth::{
 use support::{
     gate::{CRYPT_KEY, Gate, Setup},
     upstream::Upstream,
+    waiting::until_is,
     wire::{exchange, request},
 };
 
@@ -53,16 +49,8 @@ fn caller(gate: &Gate, upstream: &Upstream, target: &str, token: Option<&str>) -
 }
 
 /// Waits for a gate to follow its store; a refresh takes a second.
-fn becomes(expected: &str, mut ask: impl FnMut() -> String) {
-    let patience = Instant::now() + Duration::from_secs(10);
-    loop {
-        let answer = ask();
-        if answer == expected {
-            return;
-        }
-        assert!(Instant::now() < patience, "still {answer}, not {expected}");
-        thread::sleep(Duration::from_millis(100));
-    }
+fn becomes(expected: &str, ask: impl FnMut() -> String) {
+    until_is("the gate follows", &expected.to_owned(), ask);
 }
 
 fn set(gate: &Gate, path: &str, value: &str) {

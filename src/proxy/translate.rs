@@ -3,7 +3,7 @@
 //! The codec has already refused what RFC 9113 calls malformed in names and pseudo-headers. What is left is what two sides
 //! could read differently: who the host is, cookies in pieces, and blanks around values, which HTTP/1.1 cuts off.
 
-use http::{HeaderMap, HeaderValue, Version, header::COOKIE, header::HOST, request::Parts, uri::Scheme};
+use http::{HeaderMap, HeaderValue, Uri, Version, header::COOKIE, header::HOST, request::Parts, uri::Scheme};
 
 use crate::auth::rejection::{Malformation, Rejection};
 
@@ -16,7 +16,7 @@ pub fn translate(head: &mut Parts, max_headers: usize) -> Result<(), Rejection> 
         return Ok(());
     }
     let is_web = head.uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
-    if !is_web {
+    if !is_web || !has_path(&head.uri) {
         return Err(Rejection::Malformed(Malformation::Target));
     }
     if head.headers.len() > max_headers || head.headers.values().any(has_outer_blank) {
@@ -24,6 +24,14 @@ pub fn translate(head: &mut Parts, max_headers: usize) -> Result<(), Rejection> 
     }
     join_cookies(&mut head.headers);
     name_host(head)
+}
+
+/// RFC 9113 section 8.3.1: `:path` begins with a slash. The codec takes `?a` and `#a` too, and cuts a fragment off: nothing
+/// is left of the second that could stand in a request line, though the library shows a slash for it.
+fn has_path(uri: &Uri) -> bool {
+    let Some(sent) = uri.path_and_query() else { return false };
+    let is_there = || !Uri::from(sent.clone()).path().is_empty();
+    sent.as_str().starts_with('/') && (sent.as_str().len() > 1 || is_there())
 }
 
 /// RFC 9113 section 8.2.1. `authorization: " Bearer x"` would be nothing here and a bearer behind us.
@@ -103,6 +111,23 @@ mod tests {
             ("https://shop.test/x", &[("a", "1"); 11]),
         ] {
             assert!(translated(uri, headers).is_err(), "{uri} {headers:?}");
+        }
+    }
+
+    /// A request went on with no target at all.
+    #[test]
+    fn a_path_begins_with_a_slash() {
+        for (path, is_one) in [
+            ("/", true),
+            ("/x", true),
+            ("/#a", true),
+            ("/?a", true),
+            ("?a", false),
+            ("#a", false),
+            ("#", false),
+        ] {
+            let uri = Uri::builder().scheme("https").authority("shop.test").path_and_query(path).build();
+            assert_eq!(has_path(&uri.unwrap()), is_one, "{path}");
         }
     }
 

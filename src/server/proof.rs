@@ -18,6 +18,7 @@ use super::{
     store_watch::Seen,
     wire,
 };
+use crate::clock::Seldom;
 
 /// Between two looks; with the longest look of [`LOOK_TIMEOUT`] recovery stays below five seconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -38,7 +39,7 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Looks for the first time, unless the store was found silent already.
+    /// Goes on from the look that named the store: one that holds is read, one that is silent is waited for.
     ///
     /// # Errors
     /// Whatever is wrong and will not mend itself.
@@ -49,7 +50,7 @@ impl Proof {
     ) -> Result<Self, BuildError> {
         let looked = match silence {
             Some(silence) => Err(silence),
-            None => look(&reloader).await,
+            None => read(&reloader).await,
         };
         let mark = match looked {
             Ok(mark) => {
@@ -68,7 +69,7 @@ impl Proof {
 
     /// Looks until the proof is complete; `None` if the gate drains before.
     pub(super) async fn complete(self, drain: &mut watch::Receiver<bool>) -> Option<Seen> {
-        let (began, mut complained) = (Instant::now(), Complaint::default());
+        let (began, mut complained) = (Instant::now(), Complaint::none());
         let mut mark = self.mark;
         while mark.is_none() {
             tokio::select! {
@@ -93,13 +94,19 @@ impl Proof {
     }
 }
 
-/// Everything that is to be proven, in this order: nothing is read into the tables before the rest holds, and nothing is
-/// cached before the mark.
+/// Everything that is to be proven, in this order: nothing is read into the tables before the rest holds.
 async fn look(reloader: &Reloader) -> Result<Seen, BuildError> {
+    let facts = reloader.rules().borrow().facts.clone();
+    let config = reloader.running().await;
+    in_time(wire::prove(&config, facts.store(), &facts.judge().encryptor)).await?;
+    Box::pin(read(reloader)).await
+}
+
+/// Reads what a store holds that answers, has our schema and opens with the key. Nothing is cached before the mark.
+async fn read(reloader: &Reloader) -> Result<Seen, BuildError> {
     let shared = reloader.rules().borrow().clone();
     let (facts, store) = (&shared.facts, shared.facts.store());
     let config = reloader.running().await;
-    in_time(wire::prove(&config, store, &facts.judge().encryptor)).await?;
     let mark = in_time(async { Ok(Seen::now(store).await?) }).await?;
     configured::apply(&config, &reloader.unremembering_integrations().await).await?;
     in_time(async { Ok(chores::read_tables(store, facts.settings(), &shared.pipeline.reference).await?) })
@@ -123,17 +130,24 @@ fn obstacle(error: &BuildError) -> String {
     format!("the store cannot be used: {cause}")
 }
 
-/// What was complained of last.
-#[derive(Default)]
-struct Complaint(Option<(String, Instant)>);
+/// What was complained of last, and when it may be again.
+struct Complaint {
+    obstacle: String,
+    again: Seldom,
+}
 
 impl Complaint {
+    const fn none() -> Self {
+        Self { obstacle: String::new(), again: Seldom::every(COMPLAIN_AGAIN) }
+    }
+
     fn tell(&mut self, obstacle: &str, is_outage: bool) {
-        let is_known = |(told, at): &(String, Instant)| told == obstacle && at.elapsed() < COMPLAIN_AGAIN;
-        if self.0.as_ref().is_some_and(is_known) {
+        if self.obstacle != obstacle {
+            *self = Self { obstacle: obstacle.to_owned(), ..Self::none() };
+        }
+        if !self.again.is_due() {
             return;
         }
-        self.0 = Some((obstacle.to_owned(), Instant::now()));
         if is_outage {
             tracing::warn!(obstacle, "still waiting for the store");
         } else {

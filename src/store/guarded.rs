@@ -15,7 +15,10 @@ use super::{
     error::StoreError,
     facts::LookupFailed,
 };
-use crate::metrics::{LookupLabel, LookupMetrics};
+use crate::{
+    clock::Seldom,
+    metrics::{LookupLabel, LookupMetrics},
+};
 
 /// Failures that are no outage are told this often at most.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
@@ -24,7 +27,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Guarded {
     breaker: Mutex<Breaker>,
-    told: Mutex<Option<Instant>>,
+    told: Seldom,
     /// Given to a question; one that gives up before half of it has passed learnt nothing.
     timeout: Duration,
     metrics: LookupMetrics,
@@ -55,7 +58,7 @@ impl Unanswered {
 impl Guarded {
     /// Before a store that has been proven.
     pub(super) const fn new(timeout: Duration, metrics: LookupMetrics) -> Self {
-        Self { breaker: Mutex::new(Breaker::closed()), told: Mutex::new(None), timeout, metrics }
+        Self { breaker: Mutex::new(Breaker::closed()), told: Seldom::every(TELL_AGAIN), timeout, metrics }
     }
 
     /// Lets nobody ask until the store is proven.
@@ -103,9 +106,7 @@ impl Guarded {
 
     /// Tells of a lookup that failed, unless one was told of a moment ago.
     pub(super) fn tell(&self, failed: LookupFailed, error: &dyn std::fmt::Display) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
-            *told = Some(Instant::now());
+        if self.told.is_due() {
             tracing::warn!(error = %error, outcome = failed.word(), "a store lookup failed");
         }
     }

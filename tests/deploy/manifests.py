@@ -1,6 +1,7 @@
 """What one manifest says of another: files that exist, names that meet, times that fit, the same companion everywhere."""
 
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -28,6 +29,10 @@ def main(folder, status_conf):
     drain = int(settings["listen"]["drain_timeout"].removesuffix("s"))
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod["terminationGracePeriodSeconds"] >= pause + drain + 5, "killed before it has drained"
+    pages = set(re.findall(r"location = (/\w+)", config["status.conf"]))
+    probes = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+    assert probes == {"startup": "/startupz", "readiness": "/readyz", "liveness": "/healthz"}, probes
+    assert set(probes.values()) < pages, f"the companion hands on {pages}"
     budget = documents["poddisruptionbudget.yaml"][0]["spec"]
     assert budget["minAvailable"] < deployment["replicas"], "no node could ever be drained"
 

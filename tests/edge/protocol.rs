@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    certificates::{OUTSIDE, gate},
+    certificates::{OUTSIDE, PROTECTED, gate},
     frames::{
         ACK, COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM,
         FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS, Outcome, PADDED, PING, PREFACE, PRIORITY,
@@ -353,6 +353,32 @@ fn fields_are_what_one_http_1_1_head_can_say() {
         ("two credentials", with(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]), refused),
         ("two lengths", with(&[("content-length", "0"), ("content-length", "5")]), &[PROTOCOL_ERROR]),
     ]);
+}
+
+/// `:path` holds no fragment (RFC 9113 section 8.3.1). The library cuts one off before anybody could refuse it, so what is
+/// left is the one meaning: for route, permission and upstream.
+#[test]
+fn a_fragment_is_no_part_of_what_is_judged_or_passed_on() {
+    let upstream = Upstream::start();
+    let gate = h2c(&upstream);
+    for (path, expected) in [
+        (format!("{OUTSIDE}#{PROTECTED}"), Ok(OUTSIDE.to_owned())),
+        (format!("{OUTSIDE}?a=1#?b=2"), Ok(format!("{OUTSIDE}?a=1"))),
+        (format!("{OUTSIDE}#/../x#y"), Ok(OUTSIDE.to_owned())),
+        (format!("#{PROTECTED}"), Err(400)),
+        (format!("?a=1#{PROTECTED}"), Err(400)),
+        ("?a=1".to_owned(), Err(400)),
+        (format!("{PROTECTED}#{OUTSIDE}"), Err(401)),
+        (format!("{PROTECTED}?a#b"), Err(401)),
+        (format!("{OUTSIDE}%23a"), Ok(format!("{OUTSIDE}%23a"))),
+    ] {
+        let mut raw = Raw::open(gate.proxy);
+        raw.send(&get(1, &path));
+        let status = expected.as_ref().map_or_else(|status| *status, |_| 200);
+        assert_eq!(raw.outcome(), Outcome::Answered(status), "{path}");
+        let seen: Vec<_> = upstream.take().iter().map(|seen| seen.target().to_owned()).collect();
+        assert_eq!(seen, expected.into_iter().collect::<Vec<_>>(), "{path}");
+    }
 }
 
 #[test]

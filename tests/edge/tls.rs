@@ -22,20 +22,13 @@ use crate::{
         process::{self, Process},
         signing::Credentials,
         upstream::Upstream,
+        waiting::until,
         wire::{Client, exchange, request},
     },
 };
 
 fn get(target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     request("GET", target, headers, b"")
-}
-
-fn eventually(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < patience, "never: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -330,7 +323,7 @@ fn certificates_change_under_load_without_a_failed_request() {
             process.hang_up();
         }
         let shown = || authority.client().connect(process.proxy, "shop.test").unwrap().shown();
-        eventually("the new certificate is shown", Duration::from_secs(8), || shown() == new);
+        until("the new certificate is shown", || shown() == new);
     }
     stop.store(true, Ordering::SeqCst);
     for client in clients {

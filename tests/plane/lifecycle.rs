@@ -12,6 +12,7 @@ use crate::{
     support::{
         process::Process,
         upstream::Upstream,
+        waiting::until,
         wire::{Client, exchange},
     },
 };
@@ -24,14 +25,6 @@ fn slow() -> Upstream {
         }
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_ok()
     })
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(10), "never: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -50,17 +43,44 @@ fn a_draining_gate_finishes_what_it_began() {
     thread::sleep(Duration::from_millis(100));
 
     let stopping = thread::spawn(move || gate.stop());
-    eventually("not ready", || ready() == 503);
+    until("not ready", || ready() == 503);
     assert!(idle.closes_within(Duration::from_secs(1)), "idle connections are closed");
     fresh.send(&get("/fresh", &[]));
     assert_eq!(fresh.receive().unwrap().status(), 200, "its first request was on its way");
-    eventually("new connections are refused", || TcpStream::connect(proxy).is_err());
+    until("new connections are refused", || TcpStream::connect(proxy).is_err());
     let answer = busy.receive().unwrap();
     assert_eq!((answer.status(), answer.text().as_str()), (200, "ok"), "requests under way finish");
     assert!(busy.closes_within(Duration::from_secs(1)));
     stopping.join().unwrap();
     assert!(TcpStream::connect(admin).is_err());
     assert_eq!(upstream.take().len(), 3);
+}
+
+/// The one that its worker had accepted and had no room for was reset, and so were those behind it in the kernel.
+#[test]
+fn those_who_wait_for_room_are_served_in_the_drain() {
+    let upstream = slow();
+    let gate = gate(&upstream).with("listen", "workers = 1\nmax_connections = 1").start();
+    let proxy = gate.proxy;
+    let mut busy = Client::connect(proxy);
+    busy.send(&get("/slow", &[]));
+    until("it is under way", || upstream.connections() == 1);
+    let waiting: Vec<_> = (0..3)
+        .map(|number| {
+            let mut client = Client::connect(proxy);
+            client.send(&get(&format!("/waiting/{number}"), &[]));
+            client
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(100));
+    let stopping = thread::spawn(move || gate.stop());
+    assert_eq!(busy.receive().unwrap().status(), 200);
+    for mut client in waiting {
+        assert_eq!(client.receive().map(|answer| answer.status()), Some(200));
+        assert!(client.closes_within(Duration::from_secs(1)));
+    }
+    stopping.join().unwrap();
+    assert_eq!(upstream.take().len(), 4);
 }
 
 #[test]
@@ -89,7 +109,7 @@ fn sigterm_loses_no_request_and_exits_cleanly() {
     let clients: Vec<_> = (0..12)
         .map(|number| thread::spawn(move || exchange(proxy, &get(&format!("/slow/{number}"), &[])).status()))
         .collect();
-    eventually("all requests arrived", || upstream.connections() == 12);
+    until("all requests arrived", || upstream.connections() == 12);
     let mut idle = Client::connect(proxy);
     idle.send(&get(OUTSIDE, &[]));
     assert_eq!(idle.receive().unwrap().status(), 200);

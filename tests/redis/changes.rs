@@ -11,8 +11,9 @@ use super::shop::{PROTECTED, Shop, bearer, gauge, setup};
 use crate::support::{
     gate::Gate,
     process,
-    servers::redis::{RedisServer, until},
+    servers::redis::RedisServer,
     upstream::Upstream,
+    waiting::until,
     wire::{exchange, request},
 };
 

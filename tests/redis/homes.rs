@@ -4,7 +4,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 
 use super::shop::{BEGIN, FLOOR, Shop, assert_unavailable, gauge, nonce, sign, signed};
 use crate::support::{
-    servers::redis::{Cluster, RedisServer, free_address, until},
+    servers::redis::{Cluster, RedisServer, free_address},
+    waiting::until,
     wire::exchange,
 };
 

@@ -2,7 +2,8 @@
 
 use super::shop::{BEGIN, FLOOR, Shop, assert_unavailable, bearer, gauge, nonce, sign, signed};
 use crate::support::{
-    servers::redis::{RedisServer, Watched, until},
+    servers::redis::{RedisServer, Watched},
+    waiting::until,
     wire::exchange,
 };
 

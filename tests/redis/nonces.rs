@@ -7,10 +7,7 @@ use std::{
 };
 
 use super::shop::{BEGIN, FLOOR, Shop, assert_unavailable, bearer, gauge, nonce, sign, signed};
-use crate::support::{
-    servers::redis::{RedisServer, until},
-    wire::exchange,
-};
+use crate::support::{servers::redis::RedisServer, waiting::until, wire::exchange};
 
 #[test]
 #[ignore = "needs redis-server; run tests/all"]

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::{
     gate::{Gate, Setup},
-    servers::redis::until,
     signing::{Credentials, TOKEN},
     upstream::Upstream,
+    waiting::until,
     wire::{Message, exchange, request},
 };
 

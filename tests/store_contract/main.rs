@@ -21,6 +21,9 @@ mod server;
 mod servers;
 #[path = "../support/statements.rs"]
 mod statements;
+#[path = "../support/waiting.rs"]
+#[allow(dead_code, reason = "every test binary uses another part")]
+mod waiting;
 mod writing;
 
 use home::{Home, secret, sqlite_url as url};

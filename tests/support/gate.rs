@@ -271,6 +271,16 @@ fn text(row: &sqlx::sqlite::SqliteRow, column: usize) -> String {
     number.or_else(|_| row.try_get(column)).unwrap()
 }
 
+/// Runs statements on the SQLite store of a folder, beside whoever serves from it.
+pub(crate) fn run_sql(folder: &Path, statements: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pool = pool(&folder.join("portcullis.db")).await;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+}
+
 async fn pool(database: &Path) -> sqlx::SqlitePool {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).foreign_keys(false);
     sqlx::SqlitePool::connect_with(options).await.unwrap()
@@ -298,12 +308,7 @@ impl Gate {
         if let Some(magento) = &self.magento {
             return magento.sql(statement);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let pool = pool(&self.folder.join("portcullis.db")).await;
-            sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
-            pool.close().await;
-        });
+        run_sql(&self.folder, statement);
     }
 
     /// The rows that a query finds, every column as text, as the recordings write them.

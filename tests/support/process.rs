@@ -109,6 +109,15 @@ impl Process {
         }
     }
 
+    /// The id of the thread of this name.
+    pub(crate) fn thread(&self, name: &str) -> u32 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.0.id())).unwrap().flatten();
+        let is_it =
+            |path: &Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+        let found = tasks.map(|task| task.path()).find(|path| is_it(path)).expect("the thread is there");
+        found.file_name().unwrap().to_str().unwrap().parse().unwrap()
+    }
+
     /// Its resident memory in KiB.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
@@ -148,6 +157,15 @@ impl Process {
         let code = self.child.0.wait().unwrap().code();
         Ended { code, stdout: self.stdout.end(), stderr: self.stderr.end() }
     }
+}
+
+/// A port that nobody has and that the kernel gives to nobody who asks for any, so that a gate can come back to it.
+pub(crate) fn free() -> SocketAddr {
+    let outgoing = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = outgoing.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
+    let ports = std::iter::repeat_with(|| rand::random_range(10_000..first.max(10_001)));
+    let mut addresses = ports.map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap()
 }
 
 /// A stream that is read by a thread of its own.

@@ -8,11 +8,12 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use socket2::{Domain, Socket, Type};
 
+pub(crate) use crate::support::waiting::until;
 use crate::support::{
     gate::{Gate, Setup},
     wire::{Client, Message, exchange, read_message, request},
@@ -176,15 +177,6 @@ pub(crate) fn figure(gate: &Gate, name: &str) -> Option<f64> {
     let page = exchange(gate.admin, &request("GET", "/metrics", &[("Connection", "close")], b"")).text();
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.parse().ok()
-}
-
-/// Waits until something is so.
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Status and reason of a refusal.

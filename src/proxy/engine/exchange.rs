@@ -276,7 +276,7 @@ async fn forward(
 fn note_timeout(pool: &Pool, journey: &Journey, rejection: &Rejection) {
     let owes = journey.endpoint.get().filter(|_| journey.is_sent.get());
     if let (Some(index), Rejection::UpstreamTimeout) = (owes, rejection) {
-        pool.timed_out(index);
+        pool.timed_out(index, journey);
     }
 }
 

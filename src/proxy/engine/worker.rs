@@ -38,6 +38,10 @@ use crate::{
 /// How long a worker that cannot accept (no file descriptors) waits before it tries again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Most connections without room that a draining worker takes from the kernel: each has one of the descriptors that are kept
+/// for the rest of the process.
+const MOST_WAITING: usize = 64;
+
 /// Limits of client connections.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
@@ -178,11 +182,19 @@ impl Worker {
     ) {
         loop {
             let accepted = tokio::select! {
-                accepted = self.accept(&listener) => accepted,
+                accepted = listener.accept() => accepted,
                 _ = drain.wait_for(|is_draining| *is_draining) => break,
             };
             match accepted {
-                Ok((socket, address, permit)) => self.start(socket, address, (permit, &drain)),
+                Ok(accepted) => {
+                    // The room is asked for last: a worker that waits for a client must not keep another worker's
+                    // client waiting.
+                    let room = tokio::select! {
+                        room = self.room() => room,
+                        _ = drain.wait_for(|is_draining| *is_draining) => None,
+                    };
+                    self.start(accepted, room, &drain);
+                }
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
                     tracing::warn!(error = %error, "cannot accept a connection");
@@ -197,44 +209,50 @@ impl Worker {
         self.drained().await;
     }
 
-    /// A connection and room for it. The room is asked for last: a worker that waits for a client must not keep another
-    /// worker's client waiting.
-    async fn accept(
-        &self,
-        listener: &TcpListener,
-    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let (socket, address) = listener.accept().await?;
+    /// Room for a connection. There is always some after a while: nobody closes the semaphore.
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
         let connections = Arc::clone(&self.service().shared.connections);
-        let permit = connections.acquire_owned().await;
-        Ok((socket, address, permit.map_err(|_closed| io::Error::other("no room for connections"))?))
+        connections.acquire_owned().await.ok()
     }
 
+    /// Serves a connection; once there is room, where there is none yet.
     fn start(
         self: &Rc<Self>,
-        socket: TcpStream,
-        address: SocketAddr,
-        (permit, drain): (OwnedSemaphorePermit, &watch::Receiver<bool>),
+        (socket, address): (TcpStream, SocketAddr),
+        room: Option<OwnedSemaphorePermit>,
+        drain: &watch::Receiver<bool>,
     ) {
         // Without it answers are only later.
         let _ = socket.set_nodelay(true);
         let open = Open::new(self);
         let (worker, drain) = (Rc::clone(self), drain.clone());
         tokio::task::spawn_local(async move {
-            connection::serve(worker, (socket, address), permit, drain).await;
+            let room = if room.is_some() { room } else { worker.room().await };
+            if let Some(room) = room {
+                connection::serve(worker, (socket, address), room, drain).await;
+            }
             drop(open);
         });
     }
 
     /// Serves the connections that the kernel accepted for a listener that is about to close: closing would reset them.
+    /// Those without room wait for it.
     fn take_the_rest(self: &Rc<Self>, listener: TcpListener, drain: &watch::Receiver<bool>) {
         let Ok(listener) = listener.into_std() else {
             return;
         };
+        let mut waiting = 0;
         while let Ok((socket, address)) = listener.accept() {
-            let permit = Arc::clone(&self.service().shared.connections).try_acquire_owned();
+            let room = Arc::clone(&self.service().shared.connections).try_acquire_owned().ok();
+            if room.is_none() {
+                waiting += 1;
+                if waiting > MOST_WAITING {
+                    return;
+                }
+            }
             let adopted = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
-            if let (Ok(permit), Ok(socket)) = (permit, adopted) {
-                self.start(socket, address, (permit, drain));
+            if let Ok(socket) = adopted {
+                self.start((socket, address), room, drain);
             }
         }
     }

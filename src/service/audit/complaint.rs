@@ -1,10 +1,8 @@
 //! Saying a thing that keeps happening once a minute.
 
-use std::{
-    fmt::Display,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt::Display, time::Duration};
+
+use crate::clock::Seldom;
 
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -12,24 +10,18 @@ const PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Complaint {
     what: &'static str,
-    said: Mutex<Option<(Instant, u64)>>,
+    seldom: Seldom,
 }
 
 impl Complaint {
     pub(super) const fn new(what: &'static str) -> Self {
-        Self { what, said: Mutex::new(None) }
+        Self { what, seldom: Seldom::every(PAUSE) }
     }
 
     /// Logs, unless it did within the last minute; then counts.
     pub(super) fn about(&self, reason: &impl Display) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *said {
-            Some((at, unsaid)) if at.elapsed() < PAUSE => *unsaid += 1,
-            past => {
-                let unsaid = past.map_or(0, |(_, unsaid)| unsaid);
-                *past = Some((Instant::now(), 0));
-                tracing::error!(error = %reason, unsaid, "{}", self.what);
-            }
+        if let Some(unsaid) = self.seldom.due() {
+            tracing::error!(error = %reason, unsaid, "{}", self.what);
         }
     }
 }

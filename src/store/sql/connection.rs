@@ -6,11 +6,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{
-    Database, MySql, MySqlConnection, MySqlPool, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
-    SqlitePool, pool::PoolConnection,
+    Connection as _, Database, MySql, MySqlConnection, MySqlPool, PgConnection, PgPool, Postgres, Sqlite,
+    SqliteConnection, SqlitePool,
+    pool::{PoolConnection, PoolOptions},
 };
 
 use super::{
+    address::Address,
     dialect::{Dialect, Flavor, Texts},
     mysql, postgres,
 };
@@ -19,7 +21,7 @@ use super::{
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A server's connection that was idle for longer is asked for a sign of life before it is used: proxies and servers end idle
 /// ones. One in steady use is spared the round trip.
-pub(super) const IDLE_BEFORE_PING: Duration = Duration::from_secs(5);
+const IDLE_BEFORE_PING: Duration = Duration::from_secs(5);
 
 /// The connections of one store to one database.
 #[derive(Clone)]
@@ -100,6 +102,22 @@ struct Held<DB: Server> {
     is_in_transaction: bool,
     /// A lock is held that the connection's end gives back.
     is_locked: bool,
+}
+
+/// A server's pool, without what only one of them asks for.
+pub(super) fn server_pool<DB: Database>(address: &Address) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(address.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut DB::Connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for > IDLE_BEFORE_PING {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 impl Pool {

@@ -4,16 +4,11 @@
 //! ones, and every driver's own types take it for an error or for NULL.
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, MySql, MySqlConnection, MySqlPool, Row as _, Type, TypeInfo as _,
-    ValueRef as _,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow},
+    ConnectOptions as _, MySql, MySqlConnection, MySqlPool, Row as _, Type, TypeInfo as _, ValueRef as _,
+    mysql::{MySqlConnectOptions, MySqlRow},
 };
 
-use super::{
-    address::Address,
-    connection::{ACQUIRE_TIMEOUT, IDLE_BEFORE_PING},
-    timestamp,
-};
+use super::{address::Address, connection::server_pool, timestamp};
 use crate::store::StoreError;
 
 /// More than there are statements, so that none is prepared twice on a connection.
@@ -46,21 +41,9 @@ pub(super) fn pool(address: &Address, url: &str) -> Result<MySqlPool, StoreError
         .no_engine_substitution(false)
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
-    let pool = MySqlPoolOptions::new()
-        .max_connections(address.max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
-            Box::pin(async move {
-                if metadata.idle_for > IDLE_BEFORE_PING {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
-        });
+    let pool = server_pool::<MySql>(address).after_connect(|connection, _| {
+        Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+    });
     Ok(pool.connect_lazy_with(options))
 }
 

@@ -1,21 +1,16 @@
 //! PostgreSQL: sessions as we need them, the lock of a change, and values as they come.
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Type,
-    TypeInfo as _, ValueRef as _,
+    ConnectOptions as _, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Type, TypeInfo as _,
+    ValueRef as _,
     encode::IsNull,
     error::BoxDynError,
     postgres::{
-        PgArgumentBuffer, PgConnectOptions, PgPoolOptions, PgRow, PgTypeInfo, PgValueFormat, PgValueRef,
-        types::Oid,
+        PgArgumentBuffer, PgConnectOptions, PgRow, PgTypeInfo, PgValueFormat, PgValueRef, types::Oid,
     },
 };
 
-use super::{
-    address::Address,
-    connection::{ACQUIRE_TIMEOUT, IDLE_BEFORE_PING},
-    timestamp,
-};
+use super::{address::Address, connection::server_pool, timestamp};
 use crate::{auth::time::UnixTime, store::StoreError};
 
 /// More than there are statements, so that none is prepared twice on a connection.
@@ -43,19 +38,7 @@ pub(super) fn pool(address: &Address, url: &str) -> Result<PgPool, StoreError> {
         .options(SESSION)
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
-    let pool = PgPoolOptions::new()
-        .max_connections(address.max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
-            Box::pin(async move {
-                if metadata.idle_for > IDLE_BEFORE_PING {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        });
-    Ok(pool.connect_lazy_with(options))
+    Ok(server_pool::<Postgres>(address).connect_lazy_with(options))
 }
 
 /// Takes the lock that one change at a time has, and everybody who writes to the feed, until the transaction ends.

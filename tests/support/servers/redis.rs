@@ -11,6 +11,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::super::waiting::until;
+
 const PASSWORD: &str = "correct-horse";
 /// Magento's session database in the recordings.
 const DATABASE: u8 = 2;
@@ -262,14 +264,5 @@ impl Cluster {
     pub(crate) fn nodes(&self) -> String {
         let nodes: Vec<String> = self.0.iter().map(|node| format!("\"{}\"", node.address)).collect();
         nodes.join(", ")
-    }
-}
-
-/// Waits for something that takes its time.
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within a quarter of a minute");
-        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -25,9 +25,10 @@ pub(super) enum State {
 }
 
 /// How a request is let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Pass {
     /// Like any other.
+    #[default]
     Free,
     /// It tries whether the endpoint is back; its end decides.
     Trial,

@@ -50,7 +50,7 @@ pub(crate) struct Lease {
     lane: Rc<Lane>,
     /// The endpoint's place in the fleet.
     pub(super) index: usize,
-    pass: Pass,
+    pub(super) pass: Pass,
     is_settled: Cell<bool>,
 }
 

@@ -18,12 +18,12 @@ use hyper::body::Incoming;
 use tokio::time::error::Elapsed;
 
 use super::{
-    breaker::{Pass, State},
     budget::Budget,
     endpoint::{ConnectError, Purpose},
     fleet::{Fleet, Member},
     held::{self, Lease},
     lane::Lane,
+    send::Journey,
     settings::MAX_ENDPOINTS,
     vitals,
     wire::Wire,
@@ -233,12 +233,11 @@ impl Pool {
         }
     }
 
-    /// An endpoint did not answer in time.
-    pub(crate) fn timed_out(&self, index: usize) {
+    /// An endpoint did not answer a request in time. One that was let through before the breaker opened is no trial, whatever
+    /// the breaker does meanwhile.
+    pub(crate) fn timed_out(&self, index: usize, journey: &Journey) {
         let Some(lane) = self.lanes.get(index) else { return };
-        let is_trial = lane.endpoint.breaker.state() == State::HalfOpen;
-        let pass = if is_trial { Pass::Trial } else { Pass::Free };
-        held::failed(lane, pass, &self.fleet, (held::TIMEOUT, &"it did not answer in time"));
+        held::failed(lane, journey.pass.get(), &self.fleet, (held::TIMEOUT, &"it did not answer in time"));
     }
 
     /// What the client hears.
@@ -281,8 +280,9 @@ mod tests {
     use super::*;
     use crate::{
         metrics::UpstreamMetrics,
-        proxy::engine::upstream::settings::{
-            BreakerSettings, EjectionSettings, EndpointSettings, Http2, Reach, UpstreamSettings,
+        proxy::engine::upstream::{
+            breaker::{Pass, State},
+            settings::{BreakerSettings, EjectionSettings, EndpointSettings, Http2, Reach, UpstreamSettings},
         },
     };
 
@@ -406,6 +406,29 @@ mod tests {
             assert_eq!(thousand(pool), [0, 1000]);
             open(1);
             assert!(matches!(pool.choose(None), Err(ConnectError::Open)));
+        });
+    }
+
+    /// It used to be taken for the trial, because the breaker was half open when its time was over.
+    #[test]
+    fn a_request_from_before_the_breaker_opened_is_no_trial() {
+        with_pool(&[1], 0, |pool| {
+            let breaker = &pool.lanes[0].endpoint.breaker;
+            for _ in 0..2 {
+                held::failed(&pool.lanes[0], Pass::Free, &pool.fleet, ("broken", &"test"));
+            }
+            std::thread::sleep(pool.fleet.settings.reach.breaker.open + Duration::from_millis(50));
+            let trial = pool.choose(None).unwrap();
+            let (old, tried) = (Journey::default(), Journey::default());
+            tried.pass.set(trial.pass);
+            pool.timed_out(0, &old);
+            assert_eq!(
+                (breaker.state(), breaker.would_admit()),
+                (State::HalfOpen, false),
+                "it is still tried"
+            );
+            pool.timed_out(0, &tried);
+            assert_eq!(breaker.state(), State::Open);
         });
     }
 

@@ -10,6 +10,7 @@ use std::{cell::Cell, rc::Rc};
 use http::{Method, Response, request::Parts};
 
 use super::{
+    breaker::Pass,
     held::{AnswerBody, Failure, Held, Lease},
     pool::Pool,
     upload::Upload,
@@ -24,6 +25,8 @@ use crate::{
 pub(crate) struct Journey {
     /// The endpoint that it went to last.
     pub(crate) endpoint: Cell<Option<usize>>,
+    /// How that endpoint's breaker let it through.
+    pub(super) pass: Cell<Pass>,
     /// The endpoint has it, and owes an answer.
     pub(crate) is_sent: Cell<bool>,
 }
@@ -85,6 +88,7 @@ impl Sender<'_> {
         let lease = self.place()?;
         let index = lease.index;
         self.journey.endpoint.set(Some(index));
+        self.journey.pass.set(lease.pass);
         let lane = Rc::clone(lease.lane());
         // Nothing was sent where this fails.
         let connected = if self.is_fresh { lane.renew().await } else { lane.acquire().await };
