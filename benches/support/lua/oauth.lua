@@ -7,7 +7,7 @@
 local ffi = require("ffi")
 
 local C = ffi.C
-local find, sub, byte = string.find, string.sub, string.byte
+local find, sub, byte, gsub = string.find, string.sub, string.byte, string.gsub
 local lower, upper = string.lower, string.upper
 local escape, unescape = ngx.escape_uri, ngx.unescape_uri
 local concat = table.concat
@@ -35,6 +35,33 @@ local nonces = ngx.shared.nonces
 
 local _M = {}
 
+-- What nginx's escape does with a byte: nothing, rightly (0); the right thing (1); nothing, although RFC 5849 §3.6 wants it
+-- encoded (2).
+local treatment = ffi.new("uint8_t[256]")
+ffi.fill(treatment, 256, 1)
+local MARKS = { ["!"] = "%21", ["'"] = "%27", ["("] = "%28", [")"] = "%29", ["*"] = "%2A" }
+for plain in string.gmatch("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", ".") do
+    treatment[byte(plain)] = 0
+end
+for mark in pairs(MARKS) do
+    treatment[byte(mark)] = 2
+end
+
+local function encode(text)
+    local worst = 0
+    for at = 1, #text do
+        local own = treatment[byte(text, at)]
+        if own > worst then
+            worst = own
+        end
+    end
+    if worst == 0 then
+        return text
+    end
+    text = escape(text)
+    return worst == 1 and text or (gsub(text, "[!'()*]", MARKS))
+end
+
 local function keyed(key)
     local hmac = ffi.gc(C.HMAC_CTX_new(), C.HMAC_CTX_free)
     assert(C.HMAC_Init_ex(hmac, key, #key, C.EVP_sha256(), nil) == 1)
@@ -50,7 +77,7 @@ function _M.load(path)
         end
         local consumer, token, secret, token_secret, user_type, user_id, acl = unpack(fields)
         credentials[consumer .. token] = {
-            key = escape(secret) .. "&" .. escape(token_secret),
+            key = encode(secret) .. "&" .. encode(token_secret),
             consumer = consumer,
             identity = { user_type = user_type, auth_method = "oauth1", user_id = user_id, acl = acl },
         }
@@ -94,7 +121,7 @@ local function read_header(header, names, values)
             end
             own[name] = value
             if name ~= "oauth_signature" and lower(name) ~= "realm" then
-                count = insert(names, values, count, escape(name), escape(value))
+                count = insert(names, values, count, encode(name), encode(value))
             end
         end
         from = comma + 1
@@ -111,8 +138,8 @@ local function read_query(query, names, values, count)
             if not equals or equals > ampersand then
                 equals = ampersand
             end
-            local name = escape(unescape(sub(query, from, equals - 1)))
-            count = insert(names, values, count, name, escape(unescape(sub(query, equals + 1, ampersand - 1))))
+            local name = encode(unescape(sub(query, from, equals - 1)))
+            count = insert(names, values, count, name, encode(unescape(sub(query, equals + 1, ampersand - 1))))
         end
         from = ampersand + 1
     end
@@ -133,7 +160,8 @@ local function base_string(names, values, count, path)
     if sub(host, -3) == ":80" then
         host = sub(host, 1, -4)
     end
-    local url = escape("http://" .. host .. path)
+    local url = encode("http://" .. host .. path)
+    -- What is encoded once holds no mark any more.
     return upper(ngx.var.request_method) .. "&" .. url .. "&" .. escape(concat(pieces, "", 1, at))
 end
 
