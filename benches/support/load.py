@@ -11,6 +11,8 @@ from arena import pinned
 
 SCRIPT = pathlib.Path(__file__).resolve().parent / "load.lua"
 CONNECTIONS = 64
+# An answer that a busy machine makes late is an answer; only its processor time is looked at.
+PATIENCE = "30s"
 
 # Whom the upstream must see, and what must not pass besides the request without a credential.
 ARRIVES = {"guest": "guest", "bearer": "customer 1", "jwt": "customer 1", "oauth": "integration 1"}
@@ -62,7 +64,7 @@ def run(arena, wrk, case, seconds, signatures):
         subprocess.run([arena.stage, "sign", arena.folder, str(signatures)], check=True)
         arguments.append(arena.folder / "oauth.list")
     command = [
-        *(wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", SCRIPT),
+        *(wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", PATIENCE, "-s", SCRIPT),
         *(f"http://127.0.0.1:{arena.ports[case.proxy]}/", "--", *arguments),
     ]
     before = arena.cpu_seconds(case.proxy)
