@@ -171,6 +171,56 @@ fn every_cause_is_explained_and_none_invented() {
     assert_same(&first_cells("### Causes"), &known);
 }
 
+/// The alerts of the rules, each with its severities in the order of the file.
+fn alerts() -> Vec<(String, String)> {
+    let rules =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.rules.yml"));
+    let rules = rules.unwrap();
+    let mut alerts: Vec<(String, String)> = Vec::new();
+    for rule in rules.split("- alert: ").skip(1) {
+        let name = rule.lines().next().unwrap();
+        let severity = rule.split_once("severity: ").unwrap().1.lines().next().unwrap();
+        match alerts.iter_mut().find(|(known, _)| known == name) {
+            Some((_, severities)) => *severities = format!("{severities}, {severity}"),
+            None => alerts.push((name.to_owned(), severity.to_owned())),
+        }
+    }
+    alerts.sort();
+    alerts
+}
+
+#[test]
+fn every_alert_is_explained_with_its_severity_and_runbook() {
+    let rows: Vec<_> = section("### Alerts").lines().filter(|line| line.starts_with("| [")).collect();
+    let known = alerts();
+    assert!(known.len() > 20, "the rules were not read");
+    assert_eq!(rows.len(), known.len());
+    for (row, (name, severity)) in rows.iter().zip(&known) {
+        let expected = format!("| [{name}](deploy/runbooks/{name}.md) | {severity} | ");
+        assert!(row.starts_with(&expected) && row.len() > expected.len() + 10, "{row}");
+    }
+}
+
+/// What a heading is called in a link.
+fn anchor(heading: &str) -> String {
+    let kept = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
+    heading
+        .to_lowercase()
+        .chars()
+        .filter(kept)
+        .map(|character| if character == ' ' { '-' } else { character })
+        .collect()
+}
+
+#[test]
+fn links_within_the_page_lead_somewhere() {
+    let headings = README.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchors: BTreeSet<_> = headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect();
+    let links = README.split("](#").skip(1).map(|after| after.split(')').next().unwrap());
+    let lost: Vec<_> = links.filter(|link| !anchors.contains(*link)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
 /// The demo, killed when dropped; its temporary folder lies in `folder`.
 struct Demo {
     child: Child,

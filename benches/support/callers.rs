@@ -24,10 +24,10 @@ pub(crate) const ROUTES: &str = include_str!("../../config/magento/webapi_routes
 pub(crate) const CRYPT_KEY: &str = "portcullis-bench-portcullis-bnch";
 pub(crate) const CUSTOMER_TOKEN: &str = "n4v1i8bq4bm0zf0o6o2g5srsc2rl5gqx";
 
-const CONSUMER_KEY: &str = "2lc1qdbsdd28ay4q20rbrtjl9qufi83n";
-const CONSUMER_SECRET: &str = "rujat3m7nqb7sl263ybba0y7i4wcer0v";
+pub(crate) const CONSUMER_KEY: &str = "2lc1qdbsdd28ay4q20rbrtjl9qufi83n";
+pub(crate) const CONSUMER_SECRET: &str = "rujat3m7nqb7sl263ybba0y7i4wcer0v";
 const ACCESS_TOKEN: &str = "rcnp1r0ttgql8dyfay14d83fjc7k5q78";
-const TOKEN_SECRET: &str = "g88pmtkf7gcreq3c44dn132wmfz1qhqi";
+pub(crate) const TOKEN_SECRET: &str = "g88pmtkf7gcreq3c44dn132wmfz1qhqi";
 
 /// The first customer of an empty store.
 const CUSTOMER: u32 = 1;
@@ -45,6 +45,26 @@ const ALLOWED: [&str; 9] = [
     "Magento_Catalog::catalog_inventory",
     "Magento_Catalog::products",
 ];
+
+/// A caller as a service without a store knows it.
+pub(crate) struct Known {
+    pub(crate) token: &'static str,
+    pub(crate) user_type: &'static str,
+    /// The first of its kind in an empty store.
+    pub(crate) user_id: &'static str,
+    pub(crate) acl: String,
+}
+
+/// Who shows [`CUSTOMER_TOKEN`].
+pub(crate) const fn customer() -> Known {
+    Known { token: CUSTOMER_TOKEN, user_type: "customer", user_id: "1", acl: String::new() }
+}
+
+/// Who signs, and what it may do in the form of `X-Auth-Acl`.
+pub(crate) fn integration() -> Known {
+    let acl = ALLOWED.map(|resource| format!("={resource}")).join(",");
+    Known { token: ACCESS_TOKEN, user_type: "integration", user_id: "1", acl }
+}
 
 /// Writes the callers into an empty store.
 pub(crate) async fn seed(store: &SqlStore, now: UnixTime) {

@@ -102,6 +102,16 @@ impl Head {
         request.body(()).expect("the request is valid").into_parts().0
     }
 
+    /// The same head with another value of a header that it has.
+    pub(crate) fn with(mut self, name: &str, value: impl Fn(&str) -> String) -> Self {
+        for (own, text) in &mut self.headers {
+            if *own == name {
+                *text = value(text);
+            }
+        }
+        self
+    }
+
     /// The head as bytes.
     pub(crate) fn text(&self) -> String {
         let lines = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
