@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -321,7 +324,7 @@ fn reaches_upstream(rules: watch::Receiver<Arc<Shared>>) -> Arc<dyn Fn() -> bool
     Arc::new(move || rules.borrow().upstream.lets_be_ready())
 }
 
-/// What brings the gauges up to date before they are shown.
+/// What brings gauges, and counters that are counted elsewhere, up to date before they are shown.
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
@@ -336,8 +339,8 @@ fn measure(
         metrics.cached_grants.set(gauge(grants));
         metrics.cached_refusals.set(gauge(refusals));
         metrics.nonces.set(gauge(nonces.len() as u64));
-        metrics.log_lines_dropped.set(gauge(access_log.dropped()));
-        metrics.lookups.set(gauge(facts.lookups()));
+        metrics.log_lines_dropped.inner().store(access_log.dropped(), Ordering::Relaxed);
+        metrics.lookups.inner().store(facts.lookups(), Ordering::Relaxed);
         facts.measure();
         watch.measure();
         audit.measure();
