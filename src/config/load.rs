@@ -31,6 +31,7 @@ use super::{
     sessions::Sessions,
     store::Store,
     tokens::Tokens,
+    tracing::Tracing,
     upstream::{Credentials, Upstream},
     version::MagentoVersion,
 };
@@ -79,6 +80,8 @@ pub struct Config {
     pub handshake: Handshake,
     /// What is logged.
     pub log: Log,
+    /// Where spans of requests go, if anywhere.
+    pub tracing: Option<Tracing>,
     /// When a change is taken up.
     pub reload: Reload,
     /// Where the record of credentials goes.
@@ -193,7 +196,8 @@ impl Config {
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
         let limits = Limits::parse(raw.limits, redis.as_ref(), noted);
         let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
-        let (log, reload) = (Log::parse(raw.log, noted), Reload::parse(raw.reload, noted));
+        let log = Log::parse(raw.log, noted);
+        let (tracing, reload) = (Tracing::parse(raw.tracing, noted), Reload::parse(raw.reload, noted));
         let audit = Audit::parse(raw.audit, noted);
         let jobs = Jobs::parse(raw.jobs, (oauth.timestamp_window, is_magentos), noted);
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
@@ -225,6 +229,7 @@ impl Config {
             limits,
             handshake,
             log,
+            tracing,
             reload,
             audit,
             jobs,

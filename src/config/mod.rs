@@ -49,6 +49,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tracing;
 mod upstream;
 mod upstream_care;
 mod upstream_endpoint;
@@ -87,6 +88,7 @@ pub use scope::{Authenticate, Scope};
 pub use sessions::{SessionStorage, Sessions};
 pub use store::Store;
 pub use tokens::{AddressRate, Issuer, Tokens};
+pub use tracing::{Ratio, Tracing};
 pub use upstream::{Credentials, Proof, Upstream};
 pub use upstream_care::{
     StatusRange, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamHttp2, UpstreamTls,

@@ -28,6 +28,7 @@ use super::{
     scope::Authenticate,
     sessions::HandlerWord,
     tokens::Issuer,
+    tracing::Ratio,
     upstream::Credentials,
     upstream_care::{StatusRange, UpstreamHttp2},
     upstream_endpoint::UpstreamEndpoint,
@@ -62,6 +63,7 @@ pub(super) struct Raw {
     pub(super) limits: RawLimits,
     pub(super) handshake: RawHandshake,
     pub(super) log: RawLog,
+    pub(super) tracing: RawTracing,
     pub(super) reload: RawReload,
     pub(super) audit: RawAudit,
     pub(super) jobs: RawJobs,
@@ -387,6 +389,25 @@ pub(super) struct RawLog {
     pub(super) level: Lenient<String>,
     pub(super) format: Lenient<LogFormat>,
     pub(super) access: Lenient<String>,
+    pub(super) slow_request: Lenient<Duration>,
+    pub(super) slow_sample: Lenient<usize>,
+    pub(super) refused_sample: Lenient<usize>,
+}
+
+/// `[tracing]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTracing {
+    pub(super) endpoint: Lenient<String>,
+    pub(super) ratio: Lenient<Ratio>,
+    pub(super) service: Lenient<String>,
+    pub(super) headers: Lenient<Secret<String>>,
+    pub(super) headers_file: Lenient<PathBuf>,
+    pub(super) ca_file: Lenient<PathBuf>,
+    pub(super) timeout: Lenient<Duration>,
+    pub(super) queue: Lenient<usize>,
+    pub(super) batch: Lenient<usize>,
+    pub(super) delay: Lenient<Duration>,
 }
 
 /// `[reload]` as written.

@@ -16,7 +16,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics, upstream::UpstreamMetrics};
+use super::{
+    edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics, spans::SpanMetrics,
+    upstream::UpstreamMetrics,
+};
 
 /// The labels of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -197,6 +200,8 @@ pub struct Metrics {
     pub job_success: Family<JobLabel, Gauge>,
     /// What replicas share through Redis.
     pub redis: RedisMetrics,
+    /// Spans that are sent to a collector.
+    pub spans: SpanMetrics,
 }
 
 impl PasswordMetrics {
@@ -272,6 +277,7 @@ impl Metrics {
             job_seconds: Family::default(),
             job_success: Family::default(),
             redis: RedisMetrics::default(),
+            spans: SpanMetrics::default(),
         };
         metrics.register_decisions();
         metrics.register_limits();
@@ -284,6 +290,7 @@ impl Metrics {
         metrics.register_jobs();
         metrics.redis.register(&mut metrics.registry);
         metrics.edge.register(&mut metrics.registry);
+        metrics.spans.register(&mut metrics.registry);
         metrics
     }
 

@@ -22,6 +22,7 @@ use super::{
     jobs::{examine_audit, open_audit},
     limits::LimitKeeper,
     listener,
+    observe::{self, Observers},
     opened::Opened,
     proof::Proof,
     reload::{Kept, Reloader},
@@ -110,7 +111,9 @@ impl App {
         let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
         let measure = measure_tls(measure, &metrics, (&tls, &clock));
         let limits = (LimitKeeper::new(&config, link.as_ref(), &metrics, &clock), config.limits.sync);
-        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits.0, &tls));
+        let observers = Observers::open(&config, &metrics)?;
+        let told = (access_log, observers.clone());
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (told, &limits.0, &tls));
         let desks = kept.desks(&config, &facts)?;
         let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
         let clock_watch = clock_watch(&config, &clock, &metrics, &standing);
@@ -134,6 +137,7 @@ impl App {
             proof,
             clock_watch,
             limits,
+            observers,
         };
         Ok(Self {
             proxy_address,
@@ -162,6 +166,7 @@ impl App {
         let judge = wire::judge(config, &settings)?;
         wire::sessions(config)?;
         upstream::settings(config)?;
+        observe::settings(config)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
         let in_force = settings.examine(&store).await?;
         store.reference().await?;
@@ -247,7 +252,7 @@ fn kept(
     config: &Config,
     clock: &Clock,
     (nonces, metrics, audit): (&Nonces, &Arc<Metrics>, &Audit),
-    (access_log, limits, tls): (AccessLog, &Arc<LimitKeeper>, &TlsHome),
+    ((access_log, observers), limits, tls): ((AccessLog, Observers), &Arc<LimitKeeper>, &TlsHome),
 ) -> Kept {
     Kept {
         nonces: nonces.clone(),
@@ -262,6 +267,7 @@ fn kept(
         limits: Arc::clone(limits),
         audit: audit.clone(),
         tls: tls.clone(),
+        observers,
     }
 }
 

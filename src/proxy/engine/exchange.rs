@@ -17,7 +17,7 @@ use super::{
     form::{Form, FormBudget, refused},
     http2::Streams,
     progress::Busy,
-    report::Report,
+    report::{Report, Wait},
     scan::Scan,
     upgrade,
     upstream::{Held, Journey, Pool, send},
@@ -65,6 +65,7 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Incoming>, tur
     let body =
         Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout).of_client(&client.progress);
     let trail = body.trail();
+    report.body = Some(Rc::clone(&trail));
     let inbound = Inbound { client: &client, service: &service, now };
     let responded = match translated {
         Ok(()) => inbound.respond(head, body, &mut report).await,
@@ -172,11 +173,13 @@ impl Inbound<'_> {
                     return verdict.outcome;
                 }
                 Step::NeedFacts(key, lookup) => {
-                    facts.push((key, shared.facts.resolve(key, lookup).await.ok()));
+                    let resolved = report.awaiting(Wait::Facts, shared.facts.resolve(key, lookup)).await;
+                    facts.push((key, resolved.ok()));
                 }
-                Step::NeedForm => body.collect(&shared.forms).await?,
+                Step::NeedForm => report.awaiting(Wait::Body, body.collect(&shared.forms)).await?,
                 Step::NeedNonce(claim) => {
-                    let recorded = shared.pipeline.nonces.resolve(&claim, self.now).await;
+                    let recorded = shared.pipeline.nonces.resolve(&claim, self.now);
+                    let recorded = report.awaiting(Wait::Nonce, recorded).await;
                     nonce = Some((claim, recorded));
                 }
             }
