@@ -98,10 +98,12 @@ fn posts(collector: &Upstream, count: usize) -> Vec<Message> {
 }
 
 fn attributes(span: &Span) -> BTreeMap<&str, String> {
-    let text = |value: &Value| match value {
-        Value::StringValue(text) => text.clone(),
-        Value::IntValue(number) => number.to_string(),
-        other => panic!("{other:?}"),
+    let text = |value: &Value| {
+        if let Value::StringValue(text) = value {
+            return text.clone();
+        }
+        let Value::IntValue(number) = value else { panic!("{value:?}") };
+        number.to_string()
     };
     let of = |attribute: &'_ opentelemetry_proto::tonic::common::v1::KeyValue| {
         text(attribute.value.as_ref().unwrap().value.as_ref().unwrap())
@@ -116,16 +118,8 @@ fn of_kind(spans: &[Span], kind: SpanKind) -> &Span {
     span
 }
 
-#[test]
-fn a_sampled_request_has_spans_under_the_ids_that_its_neighbors_know() {
-    let (upstream, collector) = (Upstream::start(), collector());
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("collector.key"), format!("Api-Key: {KEY}\n")).unwrap();
-    let key = format!("headers_file = \"{}\"", folder.path().join("collector.key").display());
-    let gate = setup(&upstream, collector.address, 0.0)
-        .with("listen", "trusted_proxies = [\"127.0.0.0/8\"]")
-        .with("tracing", &key)
-        .start();
+/// What a trusted proxy passes on of a request that is sampled, with secrets wherever a request can have them.
+fn ask_with_secrets(gate: &Gate) -> Message {
     let bearer = format!("Bearer {TOKEN}");
     let headers = [
         ("Host", "shop.test:8443"),
@@ -136,8 +130,22 @@ fn a_sampled_request_has_spans_under_the_ids_that_its_neighbors_know() {
         ("X-Forwarded-For", "192.0.2.7"),
         ("X-Forwarded-Proto", "https"),
     ];
-    let answer = ask(&gate, "/rest/V1/products/private-sku?password=hunter2", &headers);
+    let answer = ask(gate, "/rest/V1/products/private-sku?password=hunter2", &headers);
     assert_eq!(answer.status(), 200, "{}", answer.text());
+    answer
+}
+
+#[test]
+fn a_sampled_request_has_spans_under_the_ids_that_its_neighbors_know() {
+    let (upstream, collector) = (Upstream::start(), collector());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("collector.key"), format!("Api-Key: {KEY}\n")).unwrap();
+    let key = format!("headers_file = \"{}\"", folder.path().join("collector.key").display());
+    let gate = setup(&upstream, collector.address, 0.0)
+        .with("listen", "trusted_proxies = [\"127.0.0.0/8\"]")
+        .with("tracing", &key)
+        .start();
+    let answer = ask_with_secrets(&gate);
 
     let posts = posts(&collector, 3);
     let post = &posts[0];

@@ -90,8 +90,7 @@ impl App {
     /// # Errors
     /// As [`App::build`].
     pub async fn build_on(handed: Handed, config: Config, clock: Clock) -> Result<Self, BuildError> {
-        let files = Files::read(&config)?;
-        let names = HeaderNames::with_prefix(&config.headers.prefix)?;
+        let (files, names) = (Files::read(&config)?, HeaderNames::with_prefix(&config.headers.prefix)?);
         let tls = TlsHome::open(&config, clock.now())?;
         // This and the proof are as large as a login to each kind of server: on the heap they are not moved with everything else here.
         let opening = Box::pin(Opened::begin(&config, &files.tree));
@@ -102,18 +101,17 @@ impl App {
         let audit = open_audit(&config, &clock, &metrics)?;
         let facts = wire::facts(&config, store.clone(), judge, &metrics.lookup)?;
         facts.distrust();
-        let (access_log, log_guard) = access_log(&config)?;
+        let (lines, log_guard) = access_log(&config)?;
         let upstream = upstream::fleet(&config, &metrics, None)?;
 
         let (listeners, proxy_address) = listener::open_proxy(&config, handed.proxy)?;
         let (admin_listener, admin_address) = listener::open_admin(&config, handed.admin)?;
         let watch = StoreWatch::new(&store, facts.clone(), &metrics, &config.cache);
-        let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
+        let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &lines);
         let measure = measure_tls(measure, &metrics, (&tls, &clock));
         let limits = (LimitKeeper::new(&config, link.as_ref(), &metrics, &clock), config.limits.sync);
         let observers = Observers::open(&config, &metrics)?;
-        let told = (access_log, observers.clone());
-        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (told, &limits.0, &tls));
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), ((lines, &observers), &limits.0, &tls));
         let desks = kept.desks(&config, &facts)?;
         let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
         let clock_watch = clock_watch(&config, &clock, &metrics, &standing);
@@ -252,7 +250,7 @@ fn kept(
     config: &Config,
     clock: &Clock,
     (nonces, metrics, audit): (&Nonces, &Arc<Metrics>, &Audit),
-    ((access_log, observers), limits, tls): ((AccessLog, Observers), &Arc<LimitKeeper>, &TlsHome),
+    ((access_log, observers), limits, tls): ((AccessLog, &Observers), &Arc<LimitKeeper>, &TlsHome),
 ) -> Kept {
     Kept {
         nonces: nonces.clone(),
@@ -267,7 +265,7 @@ fn kept(
         limits: Arc::clone(limits),
         audit: audit.clone(),
         tls: tls.clone(),
-        observers,
+        observers: observers.clone(),
     }
 }
 
