@@ -7,7 +7,7 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use super::{finding::shown, lenient::Words, raw::RawLog, report::Report};
+use super::{finding::shown, lenient::Words, raw_records::RawLog, report::Report};
 
 /// More lines a minute than this are no sample.
 const MOST_LINES: usize = 10_000;

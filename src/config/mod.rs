@@ -38,6 +38,7 @@ mod oauth;
 mod origin;
 mod php_literal;
 mod raw;
+mod raw_records;
 mod redis;
 mod reload;
 mod replies;

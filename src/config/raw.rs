@@ -18,17 +18,16 @@ use super::{
     limits::{LimitHeaders, LimitStore, OnOutage},
     listen_edge::{ProxyProtocol, TraceContext},
     listen_tls::{CertificateFiles, ClientAuth},
-    log::LogFormat,
     magento::{AccountShare, SettingsHome},
     nonces::NonceHome,
     oauth::{Reading, SignatureMethod},
     origin::{HostPort, Origin},
+    raw_records::{RawAudit, RawLog, RawTracing},
     redis::RedisMode,
     replies::Replies,
     scope::Authenticate,
     sessions::HandlerWord,
     tokens::Issuer,
-    tracing::Ratio,
     upstream::Credentials,
     upstream_care::{StatusRange, UpstreamHttp2},
     upstream_endpoint::UpstreamEndpoint,
@@ -382,60 +381,11 @@ pub(super) struct RawHandshake {
     pub(super) request_token_lifetime: Lenient<Duration>,
 }
 
-/// `[log]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawLog {
-    pub(super) level: Lenient<String>,
-    pub(super) format: Lenient<LogFormat>,
-    pub(super) access: Lenient<String>,
-    pub(super) slow_request: Lenient<Duration>,
-    pub(super) slow_sample: Lenient<usize>,
-    pub(super) refused_sample: Lenient<usize>,
-}
-
-/// `[tracing]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawTracing {
-    pub(super) endpoint: Lenient<String>,
-    pub(super) ratio: Lenient<Ratio>,
-    pub(super) service: Lenient<String>,
-    pub(super) headers: Lenient<Secret<String>>,
-    pub(super) headers_file: Lenient<PathBuf>,
-    pub(super) ca_file: Lenient<PathBuf>,
-    pub(super) timeout: Lenient<Duration>,
-    pub(super) queue: Lenient<usize>,
-    pub(super) batch: Lenient<usize>,
-    pub(super) delay: Lenient<Duration>,
-}
-
 /// `[reload]` as written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawReload {
     pub(super) watch: Lenient<bool>,
-}
-
-/// `[audit]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawAudit {
-    pub(super) file: Lenient<PathBuf>,
-    pub(super) replays: Lenient<usize>,
-    pub(super) webhook: RawWebhook,
-}
-
-/// `[audit.webhook]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawWebhook {
-    pub(super) url: Lenient<Secret<String>>,
-    pub(super) secret: Lenient<Secret<String>>,
-    pub(super) secret_file: Lenient<PathBuf>,
-    pub(super) allow_http: Lenient<bool>,
-    pub(super) queue: Lenient<usize>,
-    pub(super) timeout: Lenient<Duration>,
 }
 
 /// `[jobs]` as written.

@@ -14,7 +14,7 @@ use http::{
 use super::{
     finding::shown,
     lenient::{Leaf, found},
-    raw::RawTracing,
+    raw_records::RawTracing,
     report::Report,
     secret,
 };
