@@ -46,6 +46,16 @@ impl Clock {
         }
     }
 
+    /// The current time in nanoseconds since 1970, for records that are laid beside those of other machines.
+    #[must_use]
+    pub fn nanoseconds(&self) -> u64 {
+        let since = match &self.0 {
+            Source::System => since_1970(),
+            Source::Given(read) => Duration::from_secs(u64::try_from(read().seconds()).unwrap_or_default()),
+        };
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The current moment for measuring how much time passed: the machine's steady clock, which no correction of the time
     /// moves, or the given one.
     #[must_use]
@@ -115,6 +125,11 @@ fn system_time() -> UnixTime {
         Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
     };
     UnixTime::from_seconds(seconds)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

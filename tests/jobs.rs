@@ -71,7 +71,7 @@ fn the_gate_cleans_when_it_is_due_and_one_of_two_gates_does_it() {
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!((&runs[0]["actor"], &runs[0]["detail"]), (&"job".into(), &"rows deleted 35".into()));
     let page = |gate: &Gate| exchange(gate.admin, &request("GET", "/metrics", &[], b"")).text();
-    let deleted = "portcullis_job_rows_deleted_total{job=\"authentication_failures\"} 35";
+    let deleted = "portcullis_job_rows_deleted_total{task=\"authentication_failures\"} 35";
     assert_eq!([&first, &second].iter().filter(|gate| page(gate).contains(deleted)).count(), 1);
 }
 

@@ -105,7 +105,7 @@ fn what_is_revoked_elsewhere_is_refused_within_two_seconds_and_others_keep_their
         // Negative facts live two seconds, and the changes above are seen by then.
         thread::sleep(Duration::from_millis(2500));
         pair.warm();
-        let lookups = figure(&pair.second, "portcullis_store_lookups");
+        let lookups = figure(&pair.second, "portcullis_store_lookups_total");
 
         pair.first.sql(statement);
         let (here, there) = (until(&pair.first, token, 401), until(&pair.second, token, 401));
@@ -114,7 +114,7 @@ fn what_is_revoked_elsewhere_is_refused_within_two_seconds_and_others_keep_their
         for other in [FULL, OTHER, ADMIN, LOCKED].into_iter().filter(|other| *other != token) {
             assert_eq!(ask(&pair.second, other), 200, "{statement}: {other}");
         }
-        let asked = figure(&pair.second, "portcullis_store_lookups") - lookups;
+        let asked = figure(&pair.second, "portcullis_store_lookups_total") - lookups;
         assert!((asked - 1.0).abs() < 0.1, "{statement}: {asked} lookups for one caller that changed");
     }
     assert!(figure(&pair.second, "portcullis_cache_lag_seconds") < 5.0);
@@ -124,20 +124,20 @@ fn what_is_revoked_elsewhere_is_refused_within_two_seconds_and_others_keep_their
 fn a_changed_role_holds_within_two_seconds_and_costs_no_caller_its_cache() {
     let pair = Pair::start();
     pair.warm();
-    let lookups = figure(&pair.second, "portcullis_store_lookups");
+    let lookups = figure(&pair.second, "portcullis_store_lookups_total");
     pair.first.sql("UPDATE authorization_rule SET permission = 'deny' WHERE role_id = 15");
     assert!(until(&pair.second, OTHER, 401) < PROMISE);
     assert_eq!(ask(&pair.second, FULL), 200);
     pair.first.sql("UPDATE authorization_rule SET permission = 'allow' WHERE role_id = 15");
     assert!(until(&pair.second, OTHER, 200) < PROMISE);
-    assert!((figure(&pair.second, "portcullis_store_lookups") - lookups).abs() < 0.1);
+    assert!((figure(&pair.second, "portcullis_store_lookups_total") - lookups).abs() < 0.1);
 }
 
 #[test]
 fn writes_that_end_no_grant_cost_nobody_a_lookup() {
     let pair = Pair::start();
     pair.warm();
-    let lookups = figure(&pair.second, "portcullis_store_lookups");
+    let lookups = figure(&pair.second, "portcullis_store_lookups_total");
     for number in 0..20 {
         pair.first.sql(&format!("INSERT INTO oauth_nonce VALUES ('n{number}', 1, 1)"));
         pair.first.sql(&format!(
@@ -149,5 +149,5 @@ fn writes_that_end_no_grant_cost_nobody_a_lookup() {
     for token in [FULL, OTHER, ADMIN, LOCKED] {
         assert_eq!(ask(&pair.second, token), 200);
     }
-    assert!((figure(&pair.second, "portcullis_store_lookups") - lookups).abs() < 0.1);
+    assert!((figure(&pair.second, "portcullis_store_lookups_total") - lookups).abs() < 0.1);
 }

@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use http::Uri;
 
 use super::{
-    raw::{RawAudit, RawWebhook},
+    raw_records::{RawAudit, RawWebhook},
     report::Report,
     secret,
 };

@@ -31,6 +31,7 @@ use super::{
     sessions::Sessions,
     store::Store,
     tokens::Tokens,
+    tracing::Tracing,
     upstream::{Credentials, Upstream},
     version::MagentoVersion,
 };
@@ -79,6 +80,8 @@ pub struct Config {
     pub handshake: Handshake,
     /// What is logged.
     pub log: Log,
+    /// Where spans of requests go, if anywhere.
+    pub tracing: Option<Tracing>,
     /// When a change is taken up.
     pub reload: Reload,
     /// Where the record of credentials goes.
@@ -183,8 +186,7 @@ impl Config {
         let nonces = Nonces::parse(raw.nonces, noted);
         let redis = Redis::parse(raw.redis, noted);
         check_nonces(&nonces, redis.as_ref(), noted);
-        let cache = Cache::parse(raw.cache, noted);
-        let sessions = Sessions::parse(raw.sessions, noted);
+        let (cache, sessions) = (Cache::parse(raw.cache, noted), Sessions::parse(raw.sessions, noted));
         let scope = Scope::parse(raw.scope, noted);
         let acl = Acl::parse(raw.acl, scope.authenticate, noted);
         let integrations = Integrations::parse(raw.integrations, noted);
@@ -193,8 +195,8 @@ impl Config {
         let tokens = Tokens::parse(raw.tokens, raw.compat, credentials, noted);
         let limits = Limits::parse(raw.limits, redis.as_ref(), noted);
         let handshake = Handshake::parse(raw.handshake, (credentials, oauth.origin.as_ref()), noted);
-        let (log, reload) = (Log::parse(raw.log, noted), Reload::parse(raw.reload, noted));
-        let audit = Audit::parse(raw.audit, noted);
+        let (log, tracing) = (Log::parse(raw.log, noted), Tracing::parse(raw.tracing, noted));
+        let (reload, audit) = (Reload::parse(raw.reload, noted), Audit::parse(raw.audit, noted));
         let jobs = Jobs::parse(raw.jobs, (oauth.timestamp_window, is_magentos), noted);
         check_together((upstream.as_ref(), acl.as_ref()), &headers, credentials, noted);
 
@@ -225,6 +227,7 @@ impl Config {
             limits,
             handshake,
             log,
+            tracing,
             reload,
             audit,
             jobs,

@@ -1,10 +1,16 @@
 //! `[log]`: what is logged, how it looks, and where the line of each request goes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use super::{finding::shown, lenient::Words, raw::RawLog, report::Report};
+use super::{finding::shown, lenient::Words, raw_records::RawLog, report::Report};
+
+/// More lines a minute than this are no sample.
+const MOST_LINES: usize = 10_000;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,12 @@ pub struct Log {
     pub format: LogFormat,
     /// The line of each request.
     pub access: AccessLog,
+    /// How long a request takes that is slow; `None` where none is.
+    pub slow_request: Option<Duration>,
+    /// Most lines about slow requests a minute.
+    pub slow_sample: u32,
+    /// Most lines about refused requests a minute, for each reason.
+    pub refused_sample: u32,
 }
 
 impl Words for LogFormat {
@@ -43,7 +55,7 @@ impl Words for LogFormat {
 
 impl Log {
     pub(super) fn parse(raw: RawLog, report: &mut Report) -> Self {
-        let RawLog { level, format, access } = raw;
+        let RawLog { level, format, access, slow_request, slow_sample, refused_sample } = raw;
         let level = report.take("log.level", level, "info".to_owned());
         if !is_filter(&level) {
             let text = format!(
@@ -54,7 +66,21 @@ impl Log {
         }
         let format = report.take("log.format", format, LogFormat::Json);
         let access = report.take("log.access", access, "stdout".to_owned());
-        Self { level, format, access: AccessLog::parse(&access, report) }
+        let access = AccessLog::parse(&access, report);
+        let slow = report.take_within(
+            "log.slow_request",
+            slow_request,
+            Duration::from_secs(1),
+            Duration::ZERO..=Duration::from_secs(3600),
+        );
+        let mut lines = |key, raw| {
+            let lines = report.take_within(key, raw, 10, 0..=MOST_LINES);
+            u32::try_from(lines).unwrap_or(u32::MAX)
+        };
+        let slow_sample = lines("log.slow_sample", slow_sample);
+        let refused_sample = lines("log.refused_sample", refused_sample);
+        let slow_request = Some(slow).filter(|slow| !slow.is_zero());
+        Self { level, format, access, slow_request, slow_sample, refused_sample }
     }
 }
 

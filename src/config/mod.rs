@@ -38,6 +38,7 @@ mod oauth;
 mod origin;
 mod php_literal;
 mod raw;
+mod raw_records;
 mod redis;
 mod reload;
 mod replies;
@@ -49,6 +50,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tracing;
 mod upstream;
 mod upstream_care;
 mod upstream_endpoint;
@@ -87,6 +89,7 @@ pub use scope::{Authenticate, Scope};
 pub use sessions::{SessionStorage, Sessions};
 pub use store::Store;
 pub use tokens::{AddressRate, Issuer, Tokens};
+pub use tracing::{Ratio, Tracing};
 pub use upstream::{Credentials, Proof, Upstream};
 pub use upstream_care::{
     StatusRange, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamHttp2, UpstreamTls,

@@ -18,11 +18,11 @@ use super::{
     limits::{LimitHeaders, LimitStore, OnOutage},
     listen_edge::{ProxyProtocol, TraceContext},
     listen_tls::{CertificateFiles, ClientAuth},
-    log::LogFormat,
     magento::{AccountShare, SettingsHome},
     nonces::NonceHome,
     oauth::{Reading, SignatureMethod},
     origin::{HostPort, Origin},
+    raw_records::{RawAudit, RawLog, RawTracing},
     redis::RedisMode,
     replies::Replies,
     scope::Authenticate,
@@ -62,6 +62,7 @@ pub(super) struct Raw {
     pub(super) limits: RawLimits,
     pub(super) handshake: RawHandshake,
     pub(super) log: RawLog,
+    pub(super) tracing: RawTracing,
     pub(super) reload: RawReload,
     pub(super) audit: RawAudit,
     pub(super) jobs: RawJobs,
@@ -380,41 +381,11 @@ pub(super) struct RawHandshake {
     pub(super) request_token_lifetime: Lenient<Duration>,
 }
 
-/// `[log]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawLog {
-    pub(super) level: Lenient<String>,
-    pub(super) format: Lenient<LogFormat>,
-    pub(super) access: Lenient<String>,
-}
-
 /// `[reload]` as written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawReload {
     pub(super) watch: Lenient<bool>,
-}
-
-/// `[audit]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawAudit {
-    pub(super) file: Lenient<PathBuf>,
-    pub(super) replays: Lenient<usize>,
-    pub(super) webhook: RawWebhook,
-}
-
-/// `[audit.webhook]` as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawWebhook {
-    pub(super) url: Lenient<Secret<String>>,
-    pub(super) secret: Lenient<Secret<String>>,
-    pub(super) secret_file: Lenient<PathBuf>,
-    pub(super) allow_http: Lenient<bool>,
-    pub(super) queue: Lenient<usize>,
-    pub(super) timeout: Lenient<Duration>,
 }
 
 /// `[jobs]` as written.

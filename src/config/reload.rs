@@ -49,6 +49,10 @@ const LIVE: &[&str] = &[
     "limits.rule",
     "handshake",
     "log.level",
+    "log.slow_request",
+    "log.slow_sample",
+    "log.refused_sample",
+    "tracing.ratio",
 ];
 
 /// When a change is taken up.
@@ -88,9 +92,9 @@ impl Config {
     }
 
     /// The secrets, which are shown as stars.
-    fn secrets(&self) -> [(&'static str, Option<&Secret<String>>); 7] {
+    fn secrets(&self) -> [(&'static str, Option<&Secret<String>>); 8] {
         let proof = self.upstream.proof.as_ref();
-        let webhook = self.audit.webhook.as_ref();
+        let (webhook, tracing) = (self.audit.webhook.as_ref(), self.tracing.as_ref());
         [
             ("magento.crypt_key", Some(&self.magento.crypt_key)),
             ("upstream.proof.secret", proof.map(super::Proof::secret)),
@@ -99,6 +103,7 @@ impl Config {
             ("redis.password", self.redis.as_ref().and_then(|redis| redis.password.as_ref())),
             ("audit.webhook.url", webhook.map(|webhook| &webhook.url)),
             ("audit.webhook.secret", webhook.map(|webhook| &webhook.secret)),
+            ("tracing.headers", tracing.and_then(|tracing| tracing.headers.as_ref())),
         ]
     }
 }

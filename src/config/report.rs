@@ -151,6 +151,11 @@ impl Report {
         &self.files
     }
 
+    /// Whether a setting already taken was written.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        !matches!(self.source_of(key), Source::Default)
+    }
+
     /// Whether a mistake was noted in a setting.
     pub(super) fn is_wrong(&self, key: &str) -> bool {
         self.errors.iter().any(|error| error.key == key)

@@ -739,6 +739,44 @@ fn the_audit_and_the_jobs_refuse_what_would_not_work() {
 }
 
 #[test]
+fn a_collector_is_a_url_and_its_headers_are_a_secret() {
+    let tracing = |lines: &str| load(&with(&format!("[tracing]\n{lines}\n")));
+    assert!(tracing("ratio = 0.5").unwrap().tracing.is_none(), "nobody to tell");
+    for (written, posted) in [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("https://collector.test/", "https://collector.test/v1/traces"),
+        ("https://collector.test/otlp/v1/traces", "https://collector.test/otlp/v1/traces"),
+    ] {
+        let config = tracing(&format!("endpoint = '{written}'")).unwrap();
+        assert_eq!(config.tracing.unwrap().endpoint, posted);
+    }
+    let near = "endpoint = 'http://127.0.0.1:4318'\nheaders = 'Api-Key: hunter2'";
+    let right = tracing(near).unwrap();
+    assert!(!format!("{right:?} {:?}", right.effective()).contains("hunter2"));
+    assert!(right.warnings().is_empty());
+    assert_eq!(right.tracing.as_ref().unwrap().header_map()["api-key"], "hunter2");
+    let other = tracing(&near.replace("hunter2", "hunter3")).unwrap();
+    assert_eq!(right.changes(&other), ["tracing.headers"]);
+    assert!(!is_live("tracing.headers") && is_live("tracing.ratio"));
+    let far = tracing(&near.replace("127.0.0.1", "collector.test")).unwrap();
+    assert_eq!(far.warnings()[0].key, "tracing.headers");
+    for (lines, key) in [
+        ("endpoint = 'collector:4318'", "tracing.endpoint"),
+        ("endpoint = 'grpc://collector:4317'", "tracing.endpoint"),
+        ("endpoint = 'https://me:hunter2@collector'", "tracing.endpoint"),
+        ("endpoint = 'https://collector/?key=hunter2'", "tracing.endpoint"),
+        ("headers = 'Api-Key: hunter2'", "tracing.endpoint"),
+        ("endpoint = 'http://[::1]:4318'\nheaders = 'hunter2'", "tracing.headers"),
+        ("endpoint = 'http://[::1]:4318'\nratio = 1.5", "tracing.ratio"),
+        ("endpoint = 'http://[::1]:4318'\nqueue = 0", "tracing.queue"),
+        ("endpoint = 'http://[::1]:4318'\nservice = ''", "tracing.service"),
+    ] {
+        let errors = tracing(lines).unwrap_err().to_string();
+        assert!(errors.contains(&format!("{key}: ")) && !errors.contains("hunter2"), "{lines}: {errors}");
+    }
+}
+
+#[test]
 fn a_listener_speaks_tls_with_whole_pairs_of_files() {
     let tls = |lines: &str| load(&with(&format!("[listen.tls]\n{lines}\n")));
     let pair = "certificate_file = 'a.pem'\nkey_file = 'a.key'";

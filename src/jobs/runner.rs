@@ -182,7 +182,7 @@ impl JobRunner {
     /// Counts a run; writes down one that deleted something or failed. A minutely run that finds nothing is no news.
     async fn tell(&self, job: Job, report: &JobReport, error: Option<&StoreError>) {
         let JobReport { deleted, is_complete, took } = report;
-        let label = JobLabel { job: job.name() };
+        let label = JobLabel { task: job.name() };
         self.count(job, if error.is_some() { "failed" } else { "done" });
         self.metrics.job_rows.get_or_create(&label).inc_by(*deleted);
         self.metrics.job_seconds.get_or_create(&label).set(took.as_secs_f64());
@@ -208,6 +208,6 @@ impl JobRunner {
     }
 
     fn count(&self, job: Job, result: &'static str) {
-        self.metrics.job_runs.get_or_create(&RunLabel { job: job.name(), result }).inc();
+        self.metrics.job_runs.get_or_create(&RunLabel { task: job.name(), result }).inc();
     }
 }

@@ -16,7 +16,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics, upstream::UpstreamMetrics};
+use super::{
+    edge::EdgeMetrics, lookup::LookupMetrics, redis::RedisMetrics, spans::SpanMetrics,
+    upstream::UpstreamMetrics,
+};
 
 /// The labels of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -96,18 +99,18 @@ pub struct DeliveryLabel {
     pub result: &'static str,
 }
 
-/// The labels of a job.
+/// The labels of a job. Not `job`: Prometheus calls what it scrapes so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct JobLabel {
     /// The job's name.
-    pub job: &'static str,
+    pub task: &'static str,
 }
 
 /// The labels of a job's runs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RunLabel {
     /// The job's name.
-    pub job: &'static str,
+    pub task: &'static str,
     /// `done`, `failed`, or `elsewhere` (another process runs it or just has).
     pub result: &'static str,
 }
@@ -164,11 +167,11 @@ pub struct Metrics {
     /// When the configuration in force was taken up, in seconds since 1970.
     pub reloaded_at: Gauge,
     /// Access log lines dropped because the log could not keep up.
-    pub log_lines_dropped: Gauge,
+    pub log_lines_dropped: Counter,
     /// How often the machine's clock jumped by the window of timestamps or more.
     pub clock_jumps: Counter,
     /// Lookups that went to the store.
-    pub lookups: Gauge,
+    pub lookups: Counter,
     /// What came of them.
     pub lookup: LookupMetrics,
     /// Seconds since the last completed look at what changed in the store.
@@ -197,6 +200,8 @@ pub struct Metrics {
     pub job_success: Family<JobLabel, Gauge>,
     /// What replicas share through Redis.
     pub redis: RedisMetrics,
+    /// Spans that are sent to a collector.
+    pub spans: SpanMetrics,
 }
 
 impl PasswordMetrics {
@@ -255,9 +260,9 @@ impl Metrics {
             reloads: Family::default(),
             reload_ok: Gauge::default(),
             reloaded_at: Gauge::default(),
-            log_lines_dropped: Gauge::default(),
+            log_lines_dropped: Counter::default(),
             clock_jumps: Counter::default(),
-            lookups: Gauge::default(),
+            lookups: Counter::default(),
             lookup: LookupMetrics::default(),
             change_age: Seconds::default(),
             change_promise: Seconds::default(),
@@ -272,6 +277,7 @@ impl Metrics {
             job_seconds: Family::default(),
             job_success: Family::default(),
             redis: RedisMetrics::default(),
+            spans: SpanMetrics::default(),
         };
         metrics.register_decisions();
         metrics.register_limits();
@@ -284,6 +290,7 @@ impl Metrics {
         metrics.register_jobs();
         metrics.redis.register(&mut metrics.registry);
         metrics.edge.register(&mut metrics.registry);
+        metrics.spans.register(&mut metrics.registry);
         metrics
     }
 

@@ -7,6 +7,7 @@ mod edge;
 mod figures;
 mod lookup;
 mod redis;
+mod spans;
 mod upstream;
 
 pub use edge::{CertificateLabel, ClosedLabel, EdgeMetrics, HandshakeLabel};
@@ -16,4 +17,5 @@ pub use figures::{
 };
 pub use lookup::{LookupLabel, LookupMetrics};
 pub use redis::{CommandLabel, RedisMetrics, SharedNonceLabel};
+pub use spans::{SpanLabel, SpanMetrics};
 pub use upstream::{EndpointLabel, RetryLabel, UPSTREAM_OUTCOMES, UpstreamMetrics, UpstreamRequestLabel};

@@ -15,6 +15,7 @@ pub mod limit;
 pub mod locate;
 pub mod mutations;
 pub mod nonce_use;
+pub mod observe;
 pub mod outcome;
 pub mod own;
 pub mod peer;

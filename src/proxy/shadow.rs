@@ -5,18 +5,9 @@
 //! its reason and one line a reason and ten seconds says which request it was. Identity headers of a request that we would
 //! refuse say `guest`.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    time::{Duration, Instant},
-};
-
 use http::StatusCode;
 
 use crate::auth::rejection::Rejection;
-
-/// One line a reason and this long is enough to find the request, and cannot flood the log.
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What we would have done with a forwarded request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,24 +110,6 @@ impl Agreement {
     }
 }
 
-/// Whether a difference is due to be shown; one a worker.
-#[derive(Debug, Default)]
-pub struct Sampler(RefCell<HashMap<&'static str, Instant>>);
-
-impl Sampler {
-    /// Whether this reason was not shown for a while; counts as shown then. Reasons are a closed set of words.
-    #[must_use]
-    pub fn is_due(&self, reason: &'static str) -> bool {
-        let mut shown = self.0.borrow_mut();
-        let now = Instant::now();
-        let is_due = shown.get(reason).is_none_or(|last| now.duration_since(*last) >= SAMPLE_INTERVAL);
-        if is_due {
-            shown.insert(reason, now);
-        }
-        is_due
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,13 +134,5 @@ mod tests {
             let status = StatusCode::from_u16(upstream).unwrap();
             assert_eq!(ours.compare(status), agreement, "{ours:?} {upstream}");
         }
-    }
-
-    #[test]
-    fn a_reason_is_shown_once_in_a_while() {
-        let sampler = Sampler::default();
-        assert!(sampler.is_due("resource_denied"));
-        assert!(!sampler.is_due("resource_denied"));
-        assert!(sampler.is_due("ambiguous_path"));
     }
 }

@@ -14,6 +14,12 @@ const STATE: HeaderName = HeaderName::from_static("tracestate");
 /// Longer state is not carried; the standard asks for 512 characters at least.
 const MAX_STATE: usize = 1024;
 
+/// The flag of a request that is told of.
+const SAMPLED: u8 = 1;
+
+/// The flag of a trace id that is random.
+const RANDOM: u8 = 2;
+
 /// `00-<32>-<16>-<2>`.
 const LENGTH: usize = 55;
 
@@ -36,12 +42,49 @@ impl Trace {
         Some(Self { parent, state: state(headers) })
     }
 
-    /// A context that begins here: sampled, because whoever asks for it wants to see it.
+    /// A context that begins here. Where nobody here tells of requests it is sampled all the same, because whoever asks for
+    /// it wants to see it.
     #[must_use]
-    pub fn begin(id: [u8; 16], span: [u8; 8]) -> Option<Self> {
-        let text = format!("00-{}-{}-01", hex::encode(id), hex::encode(span));
+    pub fn begin(id: [u8; 16], span: [u8; 8], is_sampled: bool) -> Option<Self> {
+        let text = format!("00-{}-{}-0{}", hex::encode(id), hex::encode(span), u8::from(is_sampled));
         let parent = HeaderValue::try_from(text).ok().filter(|parent| is_parent(parent.as_bytes()))?;
         Some(Self { parent, state: None })
+    }
+
+    /// The same context one span further on: `span` is ours, and whether it is told is what we do. The state passes as it came.
+    #[must_use]
+    pub fn onward(&self, span: [u8; 8], is_sampled: bool) -> Option<Self> {
+        // Whether the id is random (Trace Context level 2) stays true of it.
+        let flags = (self.flags() & RANDOM) | if is_sampled { SAMPLED } else { 0 };
+        let text = format!("00-{}-{}-{flags:02x}", self.id(), hex::encode(span));
+        let parent = HeaderValue::try_from(text).ok().filter(|parent| is_parent(parent.as_bytes()))?;
+        Some(Self { parent, state: self.state.clone() })
+    }
+
+    /// The trace's id and that of the span which the request is in.
+    #[must_use]
+    pub fn ids(&self) -> ([u8; 16], [u8; 8]) {
+        let (mut trace, mut span) = ([0; 16], [0; 8]);
+        let text = self.parent.as_bytes();
+        let read = |from, to, into: &mut [u8]| {
+            let digits = text.get(from..to).unwrap_or_default();
+            // They were seen to be hexadecimal, and so many.
+            let _ = hex::decode_to_slice(digits, into);
+        };
+        read(3, 35, &mut trace);
+        read(36, 52, &mut span);
+        (trace, span)
+    }
+
+    /// Whether whoever sent it tells of the request.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags() & SAMPLED != 0
+    }
+
+    fn flags(&self) -> u8 {
+        let digits = self.parent.to_str().ok().and_then(|parent| parent.get(53..55));
+        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0)
     }
 
     /// The id that all share.
@@ -166,8 +209,29 @@ mod tests {
 
     #[test]
     fn a_context_can_begin_here() {
-        let trace = Trace::begin([0x0a; 16], [0x0b; 8]).unwrap();
+        let trace = Trace::begin([0x0a; 16], [0x0b; 8], true).unwrap();
         assert_eq!(trace.parent, "00-0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a-0b0b0b0b0b0b0b0b-01");
-        assert_eq!(Trace::begin([0; 16], [1; 8]), None);
+        assert!(trace.is_sampled() && !Trace::begin([1; 16], [1; 8], false).unwrap().is_sampled());
+        assert_eq!(Trace::begin([0; 16], [1; 8], true), None);
+    }
+
+    #[test]
+    fn a_context_goes_on_with_our_span_and_what_we_do() {
+        for (given, is_sampled, expected) in [
+            ("01", true, "01"),
+            ("01", false, "00"),
+            ("00", true, "01"),
+            ("03", false, "02"),
+            ("ff", true, "03"),
+        ] {
+            let parent = GOOD.replace("-01", &format!("-{given}"));
+            let trace = Trace::of(&headers(&[("traceparent", &parent), ("tracestate", "a=1")])).unwrap();
+            let onward = trace.onward([0x0b; 8], is_sampled).unwrap();
+            let wanted = format!("00-{}-0b0b0b0b0b0b0b0b-{expected}", trace.id());
+            assert_eq!(onward.parent, wanted, "{given} {is_sampled}");
+            assert_eq!(onward.state, trace.state);
+            assert_eq!(hex::encode(onward.ids().0), trace.id());
+            assert_eq!(onward.ids().1, [0x0b; 8]);
+        }
     }
 }

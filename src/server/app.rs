@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -19,6 +22,7 @@ use super::{
     jobs::{examine_audit, open_audit},
     limits::LimitKeeper,
     listener,
+    observe::{self, Observers},
     opened::Opened,
     proof::Proof,
     reload::{Kept, Reloader},
@@ -86,8 +90,7 @@ impl App {
     /// # Errors
     /// As [`App::build`].
     pub async fn build_on(handed: Handed, config: Config, clock: Clock) -> Result<Self, BuildError> {
-        let files = Files::read(&config)?;
-        let names = HeaderNames::with_prefix(&config.headers.prefix)?;
+        let (files, names) = (Files::read(&config)?, HeaderNames::with_prefix(&config.headers.prefix)?);
         let tls = TlsHome::open(&config, clock.now())?;
         // This and the proof are as large as a login to each kind of server: on the heap they are not moved with everything else here.
         let opening = Box::pin(Opened::begin(&config, &files.tree));
@@ -98,16 +101,17 @@ impl App {
         let audit = open_audit(&config, &clock, &metrics)?;
         let facts = wire::facts(&config, store.clone(), judge, &metrics.lookup)?;
         facts.distrust();
-        let (access_log, log_guard) = access_log(&config)?;
+        let (lines, log_guard) = access_log(&config)?;
         let upstream = upstream::fleet(&config, &metrics, None)?;
 
         let (listeners, proxy_address) = listener::open_proxy(&config, handed.proxy)?;
         let (admin_listener, admin_address) = listener::open_admin(&config, handed.admin)?;
         let watch = StoreWatch::new(&store, facts.clone(), &metrics, &config.cache);
-        let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &access_log);
+        let measure = measure(&metrics, &facts, (&nonces, watch.clone(), audit.clone()), &lines);
         let measure = measure_tls(measure, &metrics, (&tls, &clock));
         let limits = (LimitKeeper::new(&config, link.as_ref(), &metrics, &clock), config.limits.sync);
-        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), (access_log, &limits.0, &tls));
+        let observers = Observers::open(&config, &metrics)?;
+        let kept = kept(&config, &clock, (&nonces, &metrics, &audit), ((lines, &observers), &limits.0, &tls));
         let desks = kept.desks(&config, &facts)?;
         let (accepts, standing) = (Arc::new(AtomicBool::new(true)), Standing::default());
         let clock_watch = clock_watch(&config, &clock, &metrics, &standing);
@@ -131,6 +135,7 @@ impl App {
             proof,
             clock_watch,
             limits,
+            observers,
         };
         Ok(Self {
             proxy_address,
@@ -159,6 +164,7 @@ impl App {
         let judge = wire::judge(config, &settings)?;
         wire::sessions(config)?;
         upstream::settings(config)?;
+        observe::settings(config)?;
         let store = wire::open_store(config, &judge.encryptor).await?;
         let in_force = settings.examine(&store).await?;
         store.reference().await?;
@@ -244,7 +250,7 @@ fn kept(
     config: &Config,
     clock: &Clock,
     (nonces, metrics, audit): (&Nonces, &Arc<Metrics>, &Audit),
-    (access_log, limits, tls): (AccessLog, &Arc<LimitKeeper>, &TlsHome),
+    ((access_log, observers), limits, tls): ((AccessLog, &Observers), &Arc<LimitKeeper>, &TlsHome),
 ) -> Kept {
     Kept {
         nonces: nonces.clone(),
@@ -259,6 +265,7 @@ fn kept(
         limits: Arc::clone(limits),
         audit: audit.clone(),
         tls: tls.clone(),
+        observers: observers.clone(),
     }
 }
 
@@ -321,7 +328,7 @@ fn reaches_upstream(rules: watch::Receiver<Arc<Shared>>) -> Arc<dyn Fn() -> bool
     Arc::new(move || rules.borrow().upstream.lets_be_ready())
 }
 
-/// What brings the gauges up to date before they are shown.
+/// What brings gauges, and counters that are counted elsewhere, up to date before they are shown.
 fn measure(
     metrics: &Arc<Metrics>,
     facts: &Facts,
@@ -336,8 +343,8 @@ fn measure(
         metrics.cached_grants.set(gauge(grants));
         metrics.cached_refusals.set(gauge(refusals));
         metrics.nonces.set(gauge(nonces.len() as u64));
-        metrics.log_lines_dropped.set(gauge(access_log.dropped()));
-        metrics.lookups.set(gauge(facts.lookups()));
+        metrics.log_lines_dropped.inner().store(access_log.dropped(), Ordering::Relaxed);
+        metrics.lookups.inner().store(facts.lookups(), Ordering::Relaxed);
         facts.measure();
         watch.measure();
         audit.measure();

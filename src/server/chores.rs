@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::{limits::LimitKeeper, proof::Proof, steadiness::ClockWatch, store_watch::StoreWatch};
+use super::{
+    limits::LimitKeeper, observe::Observers, proof::Proof, steadiness::ClockWatch, store_watch::StoreWatch,
+};
 use crate::{
     clock::Clock,
     config,
@@ -40,6 +42,7 @@ pub(super) struct Chores {
     pub(super) clock_watch: ClockWatch,
     /// The rate limits, and how often replicas tell each other of them.
     pub(super) limits: (Arc<LimitKeeper>, Duration),
+    pub(super) observers: Observers,
 }
 
 impl Chores {
@@ -47,6 +50,7 @@ impl Chores {
     pub(super) fn start(&self, drain: &watch::Receiver<bool>) {
         tokio::spawn(self.clone().sync_nonces(drain.clone()));
         tokio::spawn(self.clock_watch.clone().run(drain.clone()));
+        tokio::spawn(self.observers.clone().tell(drain.clone()));
         let (limits, every) = &self.limits;
         tokio::spawn(Arc::clone(limits).share(*every, drain.clone()));
         tokio::spawn(self.clone().work_on_store(drain.clone()));

@@ -179,6 +179,9 @@ pub enum BuildError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The collector of traces cannot be spoken to.
+    #[error("tracing.ca_file: the authorities cannot be used: {0}")]
+    Collector(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A thread or runtime cannot be started.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -216,6 +219,7 @@ impl BuildError {
             | Self::Bind { .. }
             | Self::AccessLog { .. }
             | Self::Audit { .. }
+            | Self::Collector(_)
             | Self::System(_) => false,
         }
     }

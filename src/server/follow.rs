@@ -63,7 +63,8 @@ impl Reloader {
                 files = FileWatch::of(config).since(&before);
             }
             // Log and figures have heard of it.
-            let _ = self.take_up(loaded).await;
+            // As large as a whole configuration, several times over: on the heap.
+            let _ = Box::pin(self.take_up(loaded)).await;
             manager::reloaded();
         }
     }

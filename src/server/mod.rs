@@ -19,6 +19,7 @@ mod jobs;
 mod limits;
 mod listener;
 mod manager;
+mod observe;
 mod opened;
 mod operator;
 mod proof;

@@ -14,6 +14,7 @@ use super::{
     error::{BuildError, ReloadError},
     handshake,
     limits::LimitKeeper,
+    observe::Observers,
     tls::TlsHome,
     upstream,
     wire::{self, Files},
@@ -51,6 +52,7 @@ pub(super) struct Kept {
     pub(super) limits: Arc<LimitKeeper>,
     pub(super) audit: Audit,
     pub(super) tls: TlsHome,
+    pub(super) observers: Observers,
 }
 
 impl Kept {
@@ -88,6 +90,7 @@ impl Kept {
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
             access_log: self.access_log.clone(),
+            observation: self.observers.observation(config),
             replays: Arc::clone(&self.replays),
         };
         (integrations, shared)

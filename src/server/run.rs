@@ -81,6 +81,7 @@ impl App {
         if let Err(error) = self.chores.nonces.close() {
             tracing::error!(error = %error, "the nonce journal cannot be closed");
         }
+        self.chores.observers.close().await;
         self.chores.audit.close().await;
         self.chores.store.close().await;
         attended.abort();

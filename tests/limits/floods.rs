@@ -3,7 +3,7 @@
 use crate::{FULL, PROTECTED, class, figure, get, passed, rule, setup, start, support::upstream::Upstream};
 
 fn lookups(gate: &crate::Gate) -> u64 {
-    figure(gate, "portcullis_store_lookups")
+    figure(gate, "portcullis_store_lookups_total")
 }
 
 /// An invented bearer value.

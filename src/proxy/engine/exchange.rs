@@ -16,7 +16,7 @@ use super::{
     http2::Streams,
     own::Aftermath,
     progress::Busy,
-    report::Report,
+    report::{Report, Wait},
     scan::Scan,
     upgrade::{self, Near},
     upstream::{AnswerBody, Journey, Pool, send},
@@ -66,6 +66,7 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Source>, turn:
     let body =
         Relay::new(body, shared.settings.max_body, shared.settings.idle_timeout).of_client(&client.progress);
     let trail = body.trail();
+    report.body = Some(Rc::clone(&trail));
     let inbound = Inbound { client: &client, service: &service, now };
     let responded = match translated {
         Ok(()) => inbound.respond(head, (body, near), &mut report).await,
@@ -174,12 +175,13 @@ impl Inbound<'_> {
                     return verdict.outcome;
                 }
                 Step::NeedFacts(key, lookup) => {
-                    let resolved = Box::pin(shared.facts.resolve(key, lookup)).await;
+                    let resolved = report.awaiting(Wait::Facts, Box::pin(shared.facts.resolve(key, lookup))).await;
                     facts.push((key, resolved.ok()));
                 }
-                Step::NeedForm => Box::pin(body.collect(&shared.forms)).await?,
+                Step::NeedForm => report.awaiting(Wait::Body, Box::pin(body.collect(&shared.forms))).await?,
                 Step::NeedNonce(claim) => {
-                    let recorded = shared.pipeline.nonces.resolve(&claim, self.now).await;
+                    let recorded = shared.pipeline.nonces.resolve(&claim, self.now);
+                    let recorded = report.awaiting(Wait::Nonce, recorded).await;
                     nonce = Some((claim, recorded));
                 }
             }

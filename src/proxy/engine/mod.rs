@@ -20,6 +20,7 @@ mod scan;
 mod security;
 mod stall;
 mod strict;
+mod tell;
 mod upgrade;
 mod upstream;
 mod worker;

@@ -1,17 +1,28 @@
-//! What is told of a request once it ended: figures and one line.
+//! What is known of a request, collected on its way and told once it ended: figures, the audit, and what `tell` writes.
 //!
-//! The report is written when it is dropped, so a client that hangs up half-way is reported like any other.
+//! The report is told when it is dropped, so a client that hangs up half-way is reported like any other. What costs an
+//! allocation or a copy is kept only where somebody will want it.
 
-use std::{net::IpAddr, rc::Rc, time::Instant};
+use std::{
+    future::Future,
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
-use http::{HeaderValue, StatusCode, Version, request::Parts};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header::HOST, request::Parts, uri::Authority};
 
-use super::{body::Ended, connection::Client, security::Security, worker::Service};
+use super::{
+    body::{Ended, Trail},
+    connection::Client,
+    security::Security,
+    worker::Service,
+};
 use crate::{
     auth::{rejection::Rejection, time::UnixTime},
-    clock::rfc3339,
-    metrics::{Decision, ReadingLabel, ShadowLabel},
-    proxy::{access_log::Line, pipeline::Notes, replays::Replay, shadow::Agreement, trace::Trace},
+    logging::traces::SpanIds,
+    metrics::{Decision, ReadingLabel},
+    proxy::{observe::Part, pipeline::Notes, replays::Replay, trace::Trace},
     reply::Standing,
 };
 
@@ -20,56 +31,94 @@ const CLIENT_GONE: u16 = 499;
 
 /// The story of one request.
 pub(super) struct Report {
-    service: Rc<Service>,
+    pub(super) service: Rc<Service>,
     pub(super) request_id: HeaderValue,
     pub(super) status: StatusCode,
-    time: UnixTime,
-    client: IpAddr,
-    /// Kept only where a line will be written.
-    line: Option<Line0>,
+    pub(super) time: UnixTime,
+    pub(super) client: IpAddr,
+    /// Kept only where it may be written down.
+    pub(super) head: Option<Head>,
     pub(super) trace: Option<Trace>,
-    security: Option<Security>,
-    notes: Notes,
-    refused: Option<&'static str>,
-    began: Instant,
-    decided: Option<Instant>,
-    upstream_answered: Option<Instant>,
+    /// Kept only of a request that is traced.
+    pub(super) traced: Option<Box<Traced>>,
+    pub(super) security: Option<Security>,
+    pub(super) notes: Notes,
+    pub(super) refused: Option<&'static str>,
+    pub(super) began: Instant,
+    pub(super) decided: Option<Instant>,
+    pub(super) upstream_answered: Option<Instant>,
+    pub(super) waits: Waits,
+    /// The way of the request's own body.
+    pub(super) body: Option<Rc<Trail>>,
     /// The endpoint that it went to last.
     pub(super) endpoint: Option<usize>,
-    ended: Option<Ended>,
+    pub(super) ended: Option<Ended>,
 }
 
-/// What the head said, copied because the head goes upstream.
-struct Line0 {
-    method: http::Method,
-    path: String,
-    version: Version,
+/// What the head said, kept because the head goes upstream. The target shares the head's bytes.
+pub(super) struct Head {
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    pub(super) version: Version,
+}
+
+/// What only spans tell.
+pub(super) struct Traced {
+    pub(super) ids: SpanIds,
+    /// When the head arrived, in nanoseconds since 1970.
+    pub(super) began: u64,
+    pub(super) scheme: &'static str,
+    pub(super) host: Option<Authority>,
+    pub(super) peer: IpAddr,
+}
+
+/// What a decision can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The store.
+    Facts,
+    /// The shared nonces.
+    Nonce,
+    /// A form that is signed.
+    Body,
+}
+
+/// How long the decision waited, and for what.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waits {
+    pub(super) lookups: u32,
+    pub(super) facts: Duration,
+    pub(super) nonce: Duration,
+    pub(super) body: Duration,
 }
 
 impl Report {
     pub(super) fn start(service: &Rc<Service>, head: &Parts, client: &Client, now: UnixTime) -> Self {
         let shared = &service.shared;
         shared.metrics.in_flight.inc();
-        let line = shared.access_log.is_on().then(|| Line0 {
-            method: head.method.clone(),
-            path: head.uri.path().to_owned(),
-            version: head.version,
-        });
-        let begun = || if shared.settings.begins_trace { begin_trace() } else { None };
+        let Part { onward: trace, spans } = take_part(service, head, client);
+        let is_kept = shared.access_log.is_on() || shared.observation.samples() || spans.is_some();
         Self {
             service: Rc::clone(service),
             request_id: HeaderValue::from_static(""),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST),
             time: now,
             client: client.peer.client(&head.headers, &shared.settings.trusted_proxies),
-            line,
-            trace: Trace::of(&head.headers).or_else(begun),
+            head: is_kept.then(|| Head {
+                method: head.method.clone(),
+                target: head.uri.clone(),
+                version: head.version,
+            }),
+            trace,
+            traced: spans.map(|ids| Box::new(Traced::start(ids, service, head, client))),
             security: client.security.clone(),
             notes: Notes::default(),
             refused: None,
             began: Instant::now(),
             decided: None,
             upstream_answered: None,
+            waits: Waits::default(),
+            body: None,
             endpoint: None,
             ended: None,
         }
@@ -82,6 +131,23 @@ impl Report {
     /// The rate limit that the caller is nearest to.
     pub(super) const fn standing(&self) -> Option<&Standing> {
         self.notes.limits.standing.as_ref()
+    }
+
+    /// Awaits what a decision needs, and keeps how long that took.
+    pub(super) async fn awaiting<T>(&mut self, wait: Wait, answer: impl Future<Output = T>) -> T {
+        let since = Instant::now();
+        let answer = answer.await;
+        let Waits { lookups, facts, nonce, body } = &mut self.waits;
+        let waited = match wait {
+            Wait::Facts => {
+                *lookups += 1;
+                facts
+            }
+            Wait::Nonce => nonce,
+            Wait::Body => body,
+        };
+        *waited += since.elapsed();
+        answer
     }
 
     pub(super) fn decided(&mut self) {
@@ -111,14 +177,34 @@ impl Report {
         self.ended = Some(ended);
     }
 
+    pub(super) fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// `forwarded`, `answered` or `refused`.
+    pub(super) const fn result(&self) -> &'static str {
+        match (self.refused, self.notes.own) {
+            (Some(_), _) => "refused",
+            (None, Some(_)) => "answered",
+            (None, None) => "forwarded",
+        }
+    }
+
+    /// Why: the class of a refusal, or how the caller was proven.
+    pub(super) fn reason(&self) -> &'static str {
+        self.refused.unwrap_or_else(|| self.notes.method.as_str())
+    }
+
+    /// The endpoint that it went to last, by its name.
+    pub(super) fn endpoint_name(&self) -> Option<&str> {
+        self.endpoint.and_then(|index| self.service.pool.name(index))
+    }
+
     fn count(&self) {
         let metrics = &self.service.shared.metrics;
         metrics.in_flight.dec();
-        let decision = Decision {
-            context: self.notes.user_type.as_str(),
-            result: self.result(),
-            reason: self.refused.unwrap_or_else(|| self.notes.method.as_str()),
-        };
+        let decision =
+            Decision { context: self.notes.user_type.as_str(), result: self.result(), reason: self.reason() };
         metrics.decisions.get_or_create(&decision).inc();
         let decided = self.decided.unwrap_or_else(Instant::now);
         metrics.auth_seconds.observe((decided - self.began).as_secs_f64());
@@ -133,104 +219,54 @@ impl Report {
         }
     }
 
-    /// Compares our verdict with the upstream's answer, where everything is forwarded.
-    fn compare(&self) {
-        let (Some(verdict), Some(_answered)) = (self.notes.shadow, self.upstream_answered) else {
-            return;
-        };
-        let agreement = verdict.compare(self.status);
-        let label = ShadowLabel { outcome: agreement.as_str(), reason: verdict.reason() };
-        self.service.shared.metrics.shadow.get_or_create(&label).inc();
-        let differs = matches!(agreement, Agreement::OnlyGate | Agreement::OnlyUpstream);
-        if differs && self.service.sampler.is_due(verdict.reason()) {
-            tracing::info!(
-                outcome = agreement.as_str(),
-                reason = verdict.reason(),
-                upstream.status = self.status.as_u16(),
-                request_id = self.request_id.to_str().unwrap_or_default(),
-                route = self.notes.route.as_deref(),
-                "the gate and the upstream differ"
-            );
-        }
-    }
-
     /// Tells the audit of a replay.
     fn tell(&self) {
         let Some(consumer_id) = self.notes.replayed else { return };
         self.service.shared.replays.saw(&Replay {
             consumer_id,
             client: self.client,
-            request_id: self.request_id.to_str().unwrap_or_default(),
+            request_id: self.request_id(),
             now: self.time,
         });
     }
+}
 
-    const fn result(&self) -> &'static str {
-        match (self.refused, self.notes.own) {
-            (Some(_), _) => "refused",
-            (None, Some(_)) => "answered",
-            (None, None) => "forwarded",
+impl Traced {
+    fn start(ids: SpanIds, service: &Service, head: &Parts, client: &Client) -> Self {
+        let named = || Authority::try_from(head.headers.get(HOST)?.as_bytes()).ok();
+        // Whoever writes a password before the host has told it to us, and to nobody else.
+        let host = head.uri.authority().cloned().or_else(named).filter(|host| !host.as_str().contains('@'));
+        Self {
+            ids,
+            began: service.shared.clock.nanoseconds(),
+            scheme: if client.peer.speaks_https(&head.headers) { "https" } else { "http" },
+            host,
+            peer: client.peer.address,
         }
-    }
-
-    fn write(&self, head: &Line0) {
-        let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1000.0;
-        let now = Instant::now();
-        let decided = self.decided.unwrap_or(now);
-        let line = Line {
-            time: rfc3339(self.time),
-            request_id: self.request_id.to_str().unwrap_or_default(),
-            client: self.client.to_string(),
-            trace_id: self.trace.as_ref().map(Trace::id),
-            protocol: protocol(head.version),
-            tls: self.security.as_ref().map(|security| security.version),
-            client_certificate: self.security.as_ref().and_then(|security| security.certificate.as_deref()),
-            method: head.method.as_str(),
-            path: &head.path,
-            status: self.status.as_u16(),
-            decision: self.result(),
-            reason: self.refused.unwrap_or_else(|| self.notes.method.as_str()),
-            cause: self.notes.cause,
-            user_type: self.notes.user_type.as_str(),
-            user_id: self.notes.user_id,
-            auth_method: self.notes.method.as_str(),
-            credential: self.notes.credential.as_ref().and_then(|value| value.to_str().ok()),
-            route: self.notes.route.as_deref(),
-            reading: self.notes.reading,
-            limit: self.notes.limits.over.as_ref().map(|(policy, _)| &*policy.name),
-            limit_outcome: self.notes.limits.over.as_ref().map(|(_, over)| over.as_str()),
-            endpoint: self.endpoint.and_then(|index| self.service.pool.name(index)),
-            spoofed_headers: self.notes.spoofed,
-            bytes: self.ended.map_or(0, |ended| ended.bytes),
-            is_complete: self.ended.is_some_and(|ended| ended.is_complete),
-            auth_ms: milliseconds(self.began, decided),
-            upstream_ms: self.upstream_answered.map(|answered| milliseconds(decided, answered)),
-            total_ms: milliseconds(self.began, now),
-        };
-        self.service.shared.access_log.write(&line);
     }
 }
 
-const fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_2 => "HTTP/2",
-        Version::HTTP_10 => "HTTP/1.0",
-        _ => "HTTP/1.1",
+/// The context that the upstream reads, and our spans where they are told.
+fn take_part(service: &Service, head: &Parts, client: &Client) -> Part {
+    let (given, begins) = (Trace::of(&head.headers), service.shared.settings.begins_trace);
+    match &service.shared.observation.traces {
+        Some(tracing) => tracing.take_part(given, client.peer.is_trusted, begins),
+        None => {
+            let begun = || if begins { begin_trace() } else { None };
+            Part { onward: given.or_else(begun), spans: None }
+        }
     }
 }
 
 fn begin_trace() -> Option<Trace> {
     let span = uuid::Uuid::now_v7().as_u64_pair().1;
-    Trace::begin(*uuid::Uuid::now_v7().as_bytes(), span.to_be_bytes())
+    Trace::begin(*uuid::Uuid::now_v7().as_bytes(), span.to_be_bytes(), true)
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
         self.count();
-        self.compare();
         self.tell();
-        if let Some(head) = self.line.take() {
-            self.write(&head);
-        }
+        self.write();
     }
 }

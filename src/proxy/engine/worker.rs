@@ -28,8 +28,8 @@ use crate::{
     clock::Clock,
     metrics::Metrics,
     proxy::{
-        access_log::AccessLog, forward::ForwardRules, own::Endpoints, peer::TrustedProxies,
-        pipeline::Pipeline, replays::ReplayWatch, shadow::Sampler,
+        access_log::AccessLog, forward::ForwardRules, observe::Observation, own::Endpoints,
+        peer::TrustedProxies, pipeline::Pipeline, replays::ReplayWatch,
     },
     reply,
     store::facts::Facts,
@@ -110,6 +110,8 @@ pub struct Shared {
     pub replays: Arc<ReplayWatch>,
     /// The log.
     pub access_log: AccessLog,
+    /// What else is told of requests.
+    pub observation: Observation,
 }
 
 /// What becomes of connections that the kernel took for a listener, once the gate drains.
@@ -126,7 +128,6 @@ pub enum Backlog {
 pub(super) struct Service {
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Rc<Pool>,
-    pub(super) sampler: Rc<Sampler>,
 }
 
 /// One worker's own things: what it serves by and how much it has under way.
@@ -143,7 +144,7 @@ impl Worker {
     pub fn new(mut rules: watch::Receiver<Arc<Shared>>) -> Rc<Self> {
         let shared = Arc::clone(&rules.borrow_and_update());
         let pool = Pool::new(&shared.upstream, None);
-        let service = Service { shared, pool, sampler: Rc::default() };
+        let service = Service { shared, pool };
         Rc::new(Self {
             service: RefCell::new(Rc::new(service)),
             rules: RefCell::new(rules),
@@ -169,8 +170,7 @@ impl Worker {
         } else {
             Pool::new(&shared.upstream, Some(&current.pool))
         };
-        let sampler = Rc::clone(&current.sampler);
-        self.service.replace(Rc::new(Service { shared, pool, sampler }));
+        self.service.replace(Rc::new(Service { shared, pool }));
     }
 
     /// Accepts and serves until `drain` turns true, then until the last request ended or the drain limit passed.

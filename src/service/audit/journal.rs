@@ -10,7 +10,6 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    complaint::Complaint,
     file::{AuditFile, probe},
     line::{Line, Role},
     record::{Outcome, Record},
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     clock::Clock,
     config,
+    logging::Complaint,
     metrics::{Metrics, RecordLabel},
 };
 

@@ -6,7 +6,6 @@
 //! `line` makes a record one line of JSON, `writer` writes lines in batches to the `file`, and `webhook` posts them to a
 //! receiver. A change that was announced and never ended is told as `unknown` by the next process that opens the file alone.
 
-mod complaint;
 mod file;
 mod journal;
 mod line;

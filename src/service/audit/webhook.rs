@@ -15,18 +15,16 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::{Client, StatusCode, header::CONTENT_TYPE, redirect};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use reqwest::{Client, StatusCode, header::CONTENT_TYPE};
 use sha2::Sha256;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::complaint::Complaint;
 use crate::{
     auth::secret::Secret,
     clock::Clock,
     config,
+    logging::{Complaint, receiver_client},
     metrics::{DeliveryLabel, Metrics},
 };
 
@@ -97,7 +95,8 @@ impl WebhookQueue {
             complaint,
         });
         let sender = Sender {
-            client: client(settings).map_err(io::Error::other)?,
+            client: receiver_client(settings.url.expose(), settings.timeout, None)
+                .map_err(io::Error::other)?,
             url: Secret::new(settings.url.expose().clone()),
             key: key(&settings.secret),
             clock,
@@ -222,27 +221,6 @@ fn key(secret: &Secret<String>) -> Secret<Vec<u8>> {
     let text = secret.expose().as_str();
     let decoded = text.strip_prefix(BASE64_KEY).and_then(|key| STANDARD.decode(key).ok());
     Secret::new(decoded.unwrap_or_else(|| text.as_bytes().to_vec()))
-}
-
-/// A client that talks to the receiver alone: no redirect, no proxy of the environment.
-fn client(settings: &config::Webhook) -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    let is_https = settings.url.expose().starts_with("https:");
-    let tls = if is_https {
-        tls.with_platform_verifier()?.with_no_client_auth()
-    } else {
-        tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-    };
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls)
-        .https_only(is_https)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .timeout(settings.timeout)
-        .connect_timeout(settings.timeout)
-        .build()?;
-    Ok(client)
 }
 
 #[cfg(test)]

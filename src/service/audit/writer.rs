@@ -17,13 +17,13 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    complaint::Complaint,
     file::AuditFile,
     line::{Line, Role},
     webhook::WebhookQueue,
 };
 use crate::{
     clock::Clock,
+    logging::Complaint,
     metrics::{Metrics, RecordLabel},
 };
 

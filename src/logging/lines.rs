@@ -1,4 +1,4 @@
-//! What the program says of itself, and where access lines go.
+//! Where events and access lines go, and in which form.
 //!
 //! Events go to standard error, so that standard output can be the access log alone. `error` needs a human, `warn` is
 //! degraded service, `info` is the life cycle.
