@@ -129,3 +129,96 @@ fn missing(names: &[&'static str]) -> Message {
 fn positional(text: &'static str, parameter: &str) -> Message {
     Message { text, errors: Vec::new(), parameters: Parameters::Positional(parameter.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_problem_has_magentos_status_and_text() {
+        use OauthProblem as P;
+        let key_names = vec!["oauth_nonce", "oauth_token"];
+        for (problem, status, reason, text) in [
+            (
+                P::ConsumerKeyUnknown,
+                401,
+                "oauth_consumer_unknown",
+                "A consumer having the specified key does not exist",
+            ),
+            (
+                P::ConsumerKeyLength,
+                401,
+                "oauth_consumer_key_length",
+                "Consumer key is not the correct length",
+            ),
+            (
+                P::NonceUsed { consumer_id: 3 },
+                401,
+                "oauth_nonce_used",
+                "The nonce is already being used by the consumer with ID %1",
+            ),
+            (
+                P::ParametersMissing(key_names),
+                400,
+                "oauth_parameters_missing",
+                "One or more input exceptions have occurred.",
+            ),
+            (
+                P::SignatureInvalid,
+                401,
+                "oauth_signature_invalid",
+                "The signature is invalid. Verify and try again.",
+            ),
+            (
+                P::SignatureMethodRejected("PLAINTEXT".to_owned()),
+                400,
+                "oauth_signature_method_rejected",
+                "Signature method %1 is not supported",
+            ),
+            (P::TimestampRefused, 401, "oauth_timestamp_refused", "An error occurred validating the nonce"),
+            (P::TokenNotAccess, 401, "oauth_token_not_access", "Token is not an access token"),
+            (
+                P::TokenOfOtherConsumer,
+                401,
+                "oauth_token_of_other_consumer",
+                "Token is not associated with the specified consumer",
+            ),
+            (P::TokenRevoked, 401, "oauth_token_revoked", "Access token has been revoked"),
+            (P::TokenUnknown, 401, "oauth_token_unknown", "Specified token does not exist"),
+            (
+                P::TokenLength,
+                400,
+                "oauth_token_length",
+                "The token length is invalid. Check the length and try again.",
+            ),
+            (
+                P::VersionRejected("2.0".to_owned()),
+                400,
+                "oauth_version_rejected",
+                "The \"%1\" Oauth version isn't supported.",
+            ),
+        ] {
+            assert_eq!((problem.status(), problem.reason()), (status, reason));
+            assert_eq!(problem.message().text, text, "{reason}");
+        }
+    }
+
+    #[test]
+    fn one_missing_parameter_stands_alone_and_several_are_listed() {
+        let one = OauthProblem::ParametersMissing(vec!["oauth_nonce"]).message();
+        assert_eq!(one.text, "\"%fieldName\" is required. Enter and try again.");
+        assert_eq!(one.parameters, Parameters::Named("fieldName", "oauth_nonce".to_owned()));
+        let several = OauthProblem::ParametersMissing(vec!["oauth_nonce", "oauth_token"]).message();
+        let named = |name: &str| Parameters::Named("fieldName", name.to_owned());
+        let listed: Vec<_> = several.errors.into_iter().map(|error| error.parameters).collect();
+        assert_eq!(listed, [named("oauth_nonce"), named("oauth_token")]);
+    }
+
+    #[test]
+    fn what_was_sent_stands_in_the_parameters() {
+        let rejected = OauthProblem::VersionRejected("2.0".to_owned()).message();
+        assert_eq!(rejected.parameters, Parameters::Positional("2.0".to_owned()));
+        let used = OauthProblem::NonceUsed { consumer_id: 3 }.message();
+        assert_eq!(used.parameters, Parameters::Positional("3".to_owned()));
+    }
+}

@@ -130,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_is_shown_as_it_was_written() {
+        for text in ["POST /V1/products/**", "/V1/*//x", "GET  /V1"] {
+            assert_eq!(RoutePattern::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
     fn what_is_no_pattern_is_told() {
         for text in
             ["", "V1/products", "get /V1", " /V1", "GET", "GET V1", "/a?b", "/**/a/**/b/**", &"/a".repeat(33)]

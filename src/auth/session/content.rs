@@ -186,6 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn each_way_to_be_unreadable_has_a_word() {
+        for (problem, word) in [
+            (UnreadableSession::TooLong, "session_too_long"),
+            (UnreadableSession::Malformed, "session_malformed"),
+            (UnreadableSession::TooDeep, "session_too_deep"),
+            (UnreadableSession::TooManyElements, "session_too_many_values"),
+        ] {
+            assert_eq!(problem.reason(), word);
+        }
+    }
+
+    #[test]
     fn recorded_files_are_read() {
         let files: Vec<Json> = serde_json::from_str(FILES).unwrap();
         assert_eq!(files.len(), 2);
