@@ -15,7 +15,7 @@ mod report;
 mod scan;
 mod security;
 mod stall;
-mod strict;
+pub mod strict;
 mod upgrade;
 mod upstream;
 mod worker;
