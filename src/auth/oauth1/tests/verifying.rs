@@ -191,7 +191,7 @@ fn only_the_canonical_base64_of_the_code_verifies() {
 
 #[test]
 fn url_safe_base64_is_refused() {
-    let nonce_with_both = (0..).map(|n: u32| n.to_string()).find_map(|nonce| {
+    let nonce_with_both = (0..1000).map(|n: u32| n.to_string()).find_map(|nonce| {
         let signer = Signer {
             consumer_key: CONSUMER_KEY,
             token: TOKEN,
