@@ -10,6 +10,10 @@ pub(super) fn matched<'t>(templates: &[&'t str], path: &str, is_magento: bool) -
     if let Some(exact) = templates.iter().find(|template| **template == path) {
         return Some(exact);
     }
+    // Nothing stands where a variable could; behind the prefix rule Magento never comes here.
+    if path.trim_matches('/').is_empty() {
+        return None;
+    }
     let prefix = word_prefix(path);
     let mut sorted = templates.to_vec();
     sorted.sort_unstable();
@@ -22,7 +26,7 @@ pub(super) fn matched<'t>(templates: &[&'t str], path: &str, is_magento: bool) -
             && ours.len() == theirs.len()
             && ours.iter().zip(&theirs).all(|(one, other)| one.starts_with(':') || php_equal(one, other))
     };
-    sorted.iter().filter(fits).next_back().copied()
+    sorted.iter().rfind(fits).copied()
 }
 
 /// PHP 8's `==` on two strings without blanks: as numbers where both are, unless both are beyond the integers.

@@ -395,6 +395,22 @@ mod tests {
     }
 
     #[test]
+    fn a_hundred_thousand_routes_are_read_and_no_more() {
+        let entries = |count: usize| {
+            let entry = |_| Entry {
+                method: "GET".to_owned(),
+                route: "/V1/a".to_owned(),
+                resources: vec!["self".to_owned()],
+                secure: false,
+            };
+            (0..count).map(entry).collect()
+        };
+        let build = |count| RouteTable::build(entries(count), &empty_tree(), PrefixRule::Magento);
+        assert_eq!(build(MAX_ROUTES).unwrap().routes().len(), 1, "the same one is one");
+        assert!(matches!(build(MAX_ROUTES + 1), Err(RouteError::TooMany)));
+    }
+
+    #[test]
     fn unusable_tables_are_refused_by_name() {
         let route = |method: &str, route: &str, resources: &[&str]| {
             json!([{"method": method, "route": route, "resources": resources}]).to_string()
