@@ -294,6 +294,7 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert_eq!(AclTree::from_json(&nested(60)).unwrap().len(), 60);
+        assert!(AclTree::from_json(&format!(r#"[{{"id":"{}"}}]"#, "x".repeat(255))).is_ok());
     }
 
     #[test]

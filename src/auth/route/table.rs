@@ -423,6 +423,8 @@ mod tests {
             (route("GET", "", &["self"]), "is unusable"),
             (route("GET", &"/a".repeat(33), &["self"]), "is unusable"),
             (route("GET", "/V1/a", &[]), "GET /V1/a asks for no resource"),
+            (route("GET", &format!("/{}", "a".repeat(1024)), &["self"]), "is unusable"),
+            (route("GET", "/V1/a", &[&"a".repeat(256)]), "asks for the unusable resource"),
             (route("GET", "/V1/a", &["a,b"]), "asks for the unusable resource \"a,b\""),
             (route("GET", "/V1/a", &["a\r\nb"]), "asks for the unusable resource"),
             (r#"[{"method":"GET","route":"/V1/a"}]"#.to_owned(), "missing field `resources`"),
@@ -430,6 +432,12 @@ mod tests {
         for (json, expected) in cases {
             let error = RouteTable::from_json(&json, &empty_tree()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+        for (template, resource) in
+            [("/a".repeat(32), "self"), (format!("/{}", "a".repeat(1023)), &*"a".repeat(255))]
+        {
+            let json = route("GET", &template, &[resource]);
+            assert!(RouteTable::from_json(&json, &empty_tree()).is_ok(), "as long as may be");
         }
     }
 

@@ -306,6 +306,9 @@ mod tests {
         assert_eq!(read("a|i:1;b|x"), Err(UnreadableSession::Malformed));
         let long = format!("a|s:256000:\"{}\";", "x".repeat(256_000));
         assert_eq!(read(&long), Err(UnreadableSession::TooLong));
+        let text = "x".repeat(MAX_SESSION_BYTES - r#"a|s:255986:"";"#.len());
+        let longest = format!("a|s:{}:\"{text}\";", text.len());
+        assert_eq!((longest.len(), read(&longest)), (MAX_SESSION_BYTES, Ok(SessionContent::default())));
     }
 
     proptest! {
