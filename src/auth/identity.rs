@@ -129,3 +129,41 @@ impl UserContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_caller_has_magentos_number_a_word_and_an_id_of_its_own() {
+        let integration = Integration { id: 7, name: "ERP".to_owned(), consumer_id: 9 };
+        let customer = Customer { id: 5, website_id: Some(1) };
+        for (context, number, word, id) in [
+            (UserContext::Integration(integration), 1, "integration", Some(7)),
+            (UserContext::Admin { id: 6 }, 2, "admin", Some(6)),
+            (UserContext::Customer(customer), 3, "customer", Some(5)),
+            (UserContext::Guest, 4, "guest", None),
+        ] {
+            assert_eq!(Some(context.user_type()), UserType::from_magento(number), "{word}");
+            assert_eq!(context.user_type().as_str(), word);
+            assert_eq!(context.user_id(), id, "{word}");
+        }
+        for number in [i64::MIN, -1, 0, 5, i64::MAX] {
+            assert_eq!(UserType::from_magento(number), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn each_proof_has_a_word() {
+        let words = [
+            (AuthMethod::None, "none"),
+            (AuthMethod::Bearer, "bearer"),
+            (AuthMethod::Jwt, "jwt"),
+            (AuthMethod::Oauth1, "oauth1"),
+            (AuthMethod::Session, "session"),
+        ];
+        for (method, word) in words {
+            assert_eq!(method.as_str(), word);
+        }
+    }
+}

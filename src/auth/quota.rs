@@ -282,6 +282,45 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_kept_as_a_number_until_it_is_full() {
+        let now = Tick::since_start(Duration::from_secs(9));
+        assert_eq!(now, Tick::from_nanos(9 * SECOND));
+        assert_eq!(Tick::since_start(Duration::MAX), Tick::from_nanos(u64::MAX));
+        for (bits, is_past) in [(0, true), (9 * SECOND, true), (9 * SECOND + 1, false)] {
+            let bucket = FullAt::from_bits(bits);
+            assert_eq!(bucket.to_bits(), bits);
+            assert_eq!(bucket.is_past(now), is_past, "{bits}");
+        }
+    }
+
+    #[test]
+    fn a_quota_tells_how_long_it_takes_to_fill_and_what_a_request_costs() {
+        let quota = quota("2/s", 3);
+        assert_eq!(quota.refill(), Duration::from_millis(1500));
+        assert_eq!(quota.cost(4), Duration::from_secs(2));
+        let twice = quota.times(NonZeroU32::new(2).unwrap());
+        assert_eq!((twice.burst().get(), twice.cost(1)), (6, Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn a_rate_is_written_as_it_is_read() {
+        for (text, seconds) in [("3/s", 1), ("3/m", 60), ("3/h", 3600), ("3/d", 86_400)] {
+            let rate = Rate::parse(text).unwrap();
+            assert_eq!((rate.to_string(), rate.period.seconds()), (text.to_owned(), seconds));
+        }
+    }
+
+    #[test]
+    fn exactly_a_burst_fits_and_is_waited_for() {
+        let quota = quota("2/s", 3);
+        let burst = NonZeroU32::new(3).unwrap();
+        let (bucket, level) = quota.take(FullAt::default(), Tick(SECOND), burst).unwrap();
+        assert_eq!(level, Level { remaining: 0, full_in: Duration::from_millis(1500) });
+        let wait = quota.take(bucket, Tick(SECOND), burst).unwrap_err().wait;
+        assert_eq!(wait, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
     fn more_than_a_burst_never_fits() {
         let quota = quota("2/s", 3);
         let many = NonZeroU32::new(4).unwrap();

@@ -339,3 +339,83 @@ impl Message {
         Self { text, errors: Vec::new(), parameters: Parameters::None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Status, class, seconds to wait, and whether the request could go upstream all the same.
+    #[test]
+    fn each_rejection_has_a_status_a_class_and_a_wait() {
+        use Malformation as M;
+        use Rejection as R;
+        let message = || Message::plain("x");
+        let cases = [
+            (R::Malformed(M::AmbiguousAuthorization), 400, "ambiguous_authorization", None, true),
+            (R::Malformed(M::AmbiguousPath), 400, "ambiguous_path", None, true),
+            (R::Malformed(M::Asynchronous), 400, "asynchronous_login", None, true),
+            (R::Malformed(M::AmbiguousSession), 400, "ambiguous_session", None, true),
+            (R::Malformed(M::DisguisedRoute), 400, "disguised_route", None, true),
+            (R::Malformed(M::Framing), 400, "framing", None, false),
+            (R::Malformed(M::Host), 400, "host", None, false),
+            (R::Malformed(M::Target), 400, "target", None, false),
+            (R::Oauth(OauthProblem::TokenLength), 400, "oauth_token_length", None, true),
+            (R::Oauth(OauthProblem::TokenUnknown), 401, "oauth_token_unknown", None, true),
+            (R::SessionExpired, 400, "session_expired", None, true),
+            (R::ResourceDenied { resources: String::new() }, 401, "resource_denied", None, true),
+            (R::NoRoute, 404, "no_route", None, true),
+            (R::HttpsRequired, 400, "https_required", None, true),
+            (R::TooManyLogins { retry_after: 7 }, 429, "too_many_logins", Some(7), true),
+            (R::RateLimited { retry_after: 8 }, 429, "rate_limited", Some(8), true),
+            (R::LimitsUnavailable, 503, "limits_unavailable", Some(1), true),
+            (R::PasswordsBusy { retry_after: 9 }, 503, "passwords_busy", Some(9), true),
+            (R::InvalidInput(message()), 400, "invalid_input", None, false),
+            (R::LoginRefused(message()), 401, "login_refused", None, false),
+            (R::NotPossible(message()), 400, "not_possible", None, false),
+            (R::AuditUnavailable, 503, "audit_unavailable", Some(30), false),
+            (R::IssuerMisconfigured, 503, "issuer_misconfigured", Some(30), false),
+            (R::BodyTooLarge, 413, "body_too_large", None, false),
+            (R::BodyStalled, 408, "body_stalled", None, false),
+            (R::StoreUnavailable, 503, "store_unavailable", Some(1), true),
+            (R::NonceStoreUnavailable, 503, "nonce_store_unavailable", Some(30), true),
+            (R::FormBudgetExhausted, 503, "form_budget_exhausted", Some(1), true),
+            (R::UpstreamUnavailable, 502, "upstream_unavailable", None, false),
+            (R::UpstreamTimeout, 504, "upstream_timeout", None, false),
+            (R::UpstreamBusy, 503, "upstream_busy", Some(1), false),
+            (R::UpstreamSuspended { retry_after: 5 }, 503, "upstream_suspended", Some(5), false),
+        ];
+        for (rejection, status, reason, retry_after, is_forwardable) in cases {
+            assert_eq!((rejection.status(), rejection.reason()), (status, reason));
+            assert_eq!(rejection.retry_after(), retry_after, "{reason}");
+            assert_eq!(rejection.is_forwardable(), is_forwardable, "{reason}");
+            assert!(!rejection.message().text.is_empty(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_a_used_nonce_is_a_replay() {
+        assert_eq!(Rejection::Oauth(OauthProblem::NonceUsed { consumer_id: 3 }).replayed(), Some(3));
+        assert_eq!(Rejection::Oauth(OauthProblem::SignatureInvalid).replayed(), None);
+        assert_eq!(Rejection::NoRoute.replayed(), None);
+    }
+
+    #[test]
+    fn a_denial_names_the_resources_beside_its_text() {
+        let message = Rejection::ResourceDenied { resources: "A::b, A::c".to_owned() }.message();
+        assert_eq!(message.text, "The consumer isn't authorized to access %resources.");
+        assert_eq!(message.parameters, Parameters::Named("resources", "A::b, A::c".to_owned()));
+        assert_eq!(message.rendered_text(), message.text, "Magento leaves the placeholder as it stands");
+    }
+
+    #[test]
+    fn what_magento_renders_is_rendered() {
+        let message = Message {
+            text: "No %1 here",
+            errors: Vec::new(),
+            parameters: Parameters::Rendered("cat".to_owned()),
+        };
+        assert_eq!(message.rendered_text(), "No cat here");
+        let message = Message { parameters: Parameters::Positional("cat".to_owned()), ..message };
+        assert_eq!(message.rendered_text(), "No %1 here");
+    }
+}

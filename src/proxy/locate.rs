@@ -353,3 +353,118 @@ fn matched<'a>(
     let located = Some(Located { route, store, is_https });
     Ok(Destination { evaluation, located, labels, ..bare })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, request::Parts};
+
+    use super::*;
+    use crate::auth::{acl::AclTree, credential::Credential, route::RouteTable};
+
+    const ROUTES: &str = r#"[
+        {"method": "GET", "route": "/orders/:id", "resources": ["Shop::orders"]},
+        {"method": "GET", "route": "/health", "resources": ["anonymous"]}
+    ]"#;
+
+    /// The rules of an API that is not Magento's.
+    fn rules(routes: bool, resolves_anonymous: bool, refuses_unmatched: bool) -> LocateRules {
+        let tree = AclTree::from_json(r#"[{"id": "Shop::orders"}]"#).unwrap();
+        let table = || RouteTable::from_json_for_whole_paths(ROUTES, &tree).unwrap();
+        LocateRules {
+            scope: Scope::Everything,
+            routes: routes.then(|| Routes::new(table())),
+            resolves_anonymous,
+            refuses_unmatched,
+            own: OwnRules::answering([]),
+        }
+    }
+
+    fn head(target: &str) -> Parts {
+        Request::get(target).body(()).unwrap().into_parts().0
+    }
+
+    fn sanitized(head: &Parts) -> Sanitized<'_> {
+        Sanitized {
+            head,
+            host: "api.test",
+            scheme: Scheme::Https,
+            path: CanonicalPath::parse(head.uri.path()).unwrap(),
+            credential: Credential::None,
+            spoofed: Vec::new(),
+        }
+    }
+
+    /// What has to be known at a path, and the route that it reaches.
+    fn found(rules: &LocateRules, target: &str) -> Result<(Evaluation, Option<String>), Rejection> {
+        let head = head(target);
+        let destination = locate(rules, &sanitized(&head), None)?;
+        let located = destination.located().map(|located| located.route.template.clone());
+        assert_eq!(destination.template().as_deref(), located.as_deref());
+        Ok((destination.evaluation(), located))
+    }
+
+    #[test]
+    fn of_an_api_that_is_not_magentos_every_path_is_matched_whole() {
+        let rules = rules(true, false, false);
+        for (target, evaluation, template) in [
+            ("/orders/7", Evaluation::Required, Some("/orders/:id")),
+            ("/orders/a%2Fb", Evaluation::Required, Some("/orders/:id")),
+            ("/health", Evaluation::Nobody, Some("/health")),
+            ("/other", Evaluation::Nobody, None),
+            ("/rest/orders/7", Evaluation::Nobody, None),
+            ("/graphql", Evaluation::Nobody, None),
+        ] {
+            assert_eq!(found(&rules, target), Ok((evaluation, template.map(str::to_owned))), "{target}");
+        }
+        let disguised = Err(Rejection::Malformed(Malformation::DisguisedRoute));
+        assert_eq!(found(&rules, "/%68ealth"), disguised, "a route that only decoding reaches");
+    }
+
+    #[test]
+    fn an_anonymous_route_is_resolved_and_an_unknown_one_refused_where_asked_for() {
+        let strict = rules(true, true, true);
+        assert_eq!(found(&strict, "/health").unwrap().0, Evaluation::Informative);
+        assert_eq!(found(&strict, "/orders/7").unwrap().0, Evaluation::Required);
+        assert_eq!(found(&strict, "/other"), Err(Rejection::NoRoute));
+    }
+
+    #[test]
+    fn without_routes_somebody_has_to_be_known_everywhere() {
+        for target in ["/", "/orders/7", "/rest/V1/x"] {
+            assert_eq!(
+                found(&rules(false, false, true), target),
+                Ok((Evaluation::Required, None)),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_route_tells_its_resource_and_no_store() {
+        let rules = rules(true, false, false);
+        for (target, resource) in
+            [("/orders/7", "Shop::orders"), ("/health", "anonymous"), ("/other", "unmatched")]
+        {
+            let head = head(target);
+            let destination = locate(&rules, &sanitized(&head), None).unwrap();
+            assert_eq!(destination.resource(), resource, "{target}");
+            assert_eq!(destination.contexts(), Contexts::Rest);
+            assert_eq!((destination.store(), destination.session_namespace()), (None, None));
+            assert_eq!((destination.sensitive(), destination.own()), (None, None));
+        }
+    }
+
+    /// Magento decodes the path before it makes a base string of it; an API whose routes it does not know may not.
+    #[test]
+    fn a_path_may_be_decoded_only_where_it_stays_on_its_route() {
+        let rules = rules(true, false, false);
+        for (target, is_safe) in
+            [("/orders/7", true), ("/orders/%C3%BC", true), ("/orders/a%2Fb", false), ("/other/%41", true)]
+        {
+            let head = head(target);
+            let sanitized = sanitized(&head);
+            let destination = locate(&rules, &sanitized, None).unwrap();
+            assert_eq!(destination.decoded_path_is_safe(&sanitized), is_safe, "{target}");
+        }
+    }
+}

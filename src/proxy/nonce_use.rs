@@ -102,3 +102,91 @@ impl NonceUse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        auth::{crypt_keys::CryptKeys, secret::Secret},
+        metrics::RedisMetrics,
+        store::{
+            nonces::NonceSettings,
+            redis::{Link, LinkHome, LinkSettings},
+            shared_nonces::SharedNonceSettings,
+        },
+    };
+
+    const WINDOW: Duration = Duration::from_secs(600);
+    const NOW: UnixTime = UnixTime::from_seconds(1_795_248_000);
+
+    fn own() -> NonceUse {
+        let settings = NonceSettings { past: WINDOW, future: WINDOW, max: 10, journal: None };
+        NonceUse::from(Nonces::Own(Arc::new(NonceStore::open(settings, NOW).unwrap())))
+    }
+
+    /// Nonces behind a link that leads nowhere.
+    fn shared() -> Arc<SharedNonces> {
+        let settings = LinkSettings {
+            home: LinkHome::Single(Secret::new("redis://127.0.0.1:1/".to_owned())),
+            user: None,
+            password: None,
+            tls: false,
+            ca: None,
+            prefix: "p:".to_owned(),
+            timeout: Duration::from_millis(50),
+            max_in_flight: 4,
+        };
+        let metrics = RedisMetrics::default();
+        let link = Link::open(settings, metrics.clone(), tokio::runtime::Handle::current()).unwrap();
+        let windows = SharedNonceSettings { past: WINDOW, future: WINDOW };
+        Arc::new(SharedNonces::new(link, &CryptKeys::parse("key").unwrap(), windows, metrics))
+    }
+
+    fn claim(nonce: &[u8]) -> NonceClaim {
+        NonceClaim { consumer_id: 1, nonce: nonce.to_vec(), timestamp: NOW }
+    }
+
+    #[tokio::test]
+    async fn a_gate_uses_a_nonce_up_once() {
+        let nonces = own();
+        assert!(!nonces.is_used(1, b"n", (NOW, NOW)));
+        for expected in [Recorded::Fresh, Recorded::Used] {
+            assert_eq!(nonces.record(1, b"n", (NOW, NOW), None), Ok(expected));
+        }
+        assert!(nonces.is_used(1, b"n", (NOW, NOW)));
+        assert_eq!(nonces.resolve(&claim(b"n"), NOW).await, Recorded::Unanswered, "it claims nothing");
+    }
+
+    #[tokio::test]
+    async fn whoever_only_looks_and_has_nothing_to_look_at_uses_nothing_up() {
+        let nonces = NonceUse::Peek(None);
+        for _ in 0..2 {
+            assert_eq!(nonces.record(1, b"n", (NOW, NOW), None), Ok(Recorded::Fresh));
+        }
+        assert!(!nonces.is_used(1, b"n", (NOW, NOW)));
+        assert_eq!(nonces.resolve(&claim(b"n"), NOW).await, Recorded::Unanswered);
+    }
+
+    #[tokio::test]
+    async fn what_replicas_share_is_claimed_and_only_its_own_answer_counts() {
+        for nonces in [NonceUse::from(Nonces::Shared(shared())), NonceUse::PeekShared(shared())] {
+            let record = |answer: Option<&(NonceClaim, Recorded)>| nonces.record(1, b"n", (NOW, NOW), answer);
+            assert_eq!(record(None), Err(claim(b"n")));
+            for recorded in [Recorded::Fresh, Recorded::Used] {
+                assert_eq!(record(Some(&(claim(b"n"), recorded))), Ok(recorded));
+            }
+            let other = (claim(b"other"), Recorded::Fresh);
+            assert_eq!(record(Some(&other)), Ok(Recorded::Unanswered), "an answer to another question");
+            assert!(!nonces.is_used(1, b"n", (NOW, NOW)), "nobody without a secret makes work for all");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_nobody_answers_is_used_for_a_gate_and_fresh_for_whoever_looks() {
+        let (gate, looking) = (NonceUse::Share(shared()), NonceUse::PeekShared(shared()));
+        assert_ne!(gate.resolve(&claim(b"n"), NOW).await, Recorded::Fresh);
+        assert_eq!(looking.resolve(&claim(b"n"), NOW).await, Recorded::Fresh);
+    }
+}

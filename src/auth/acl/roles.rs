@@ -209,6 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn groups_show_what_a_member_would_have() {
+        let tree = Arc::new(magento_tree());
+        let group = |role_id| RoleRow {
+            role_type: RoleType::Group,
+            user_id: 0,
+            ..role(role_id, 0, UserType::Admin, 0)
+        };
+        let roles = [group(9), role(5, 9, UserType::Admin, 1), group(2)];
+        let rules = [rule(9, ROOT_RESOURCE, Permission::Allow)];
+        let groups = RoleBook::groups(&tree, &roles, &rules);
+        let shown: Vec<_> =
+            groups.iter().map(|role| (role.id, role.name.as_str(), role.permissions.count())).collect();
+        assert_eq!(shown, [(2, "role 2", 0), (9, "role 9", u32::try_from(tree.len()).unwrap())]);
+
+        let book = RoleBook::build(&tree, &roles, &rules);
+        assert!(Arc::ptr_eq(book.tree(), &tree));
+        let members: Vec<_> = book.iter().map(|(user, role)| (user, role.id)).collect();
+        assert_eq!(members, [((UserType::Admin, 1), 9)], "the admin shows the group");
+    }
+
+    #[test]
     fn only_admins_and_integrations_with_an_id_have_roles() {
         let tree = Arc::new(magento_tree());
         let roles = [

@@ -80,3 +80,25 @@ impl Permission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_magento_writes_means_something() {
+        for (text, role_type) in
+            [("G", RoleType::Group), ("U", RoleType::User), ("g", RoleType::Other), ("", RoleType::Other)]
+        {
+            assert_eq!(RoleType::from_magento(text), role_type, "{text}");
+        }
+        for (text, permission) in [
+            ("allow", Permission::Allow),
+            ("deny", Permission::Deny),
+            ("ALLOW", Permission::Other),
+            ("", Permission::Other),
+        ] {
+            assert_eq!(Permission::from_magento(text), permission, "{text}");
+        }
+    }
+}

@@ -234,6 +234,14 @@ mod tests {
     use crate::auth::acl::testing::{magento_tree, nested};
 
     #[test]
+    fn a_tree_without_resources_is_empty() {
+        let empty = AclTree::from_json("[]").unwrap();
+        assert_eq!((empty.is_empty(), empty.len()), (true, 0));
+        let one = AclTree::from_json(r#"[{"id": "a"}]"#).unwrap();
+        assert_eq!((one.is_empty(), one.len()), (false, 1));
+    }
+
+    #[test]
     fn magentos_tree_is_read_whole_and_in_order() {
         let tree = magento_tree();
         assert_eq!(tree.len(), 261);
@@ -286,6 +294,7 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert_eq!(AclTree::from_json(&nested(60)).unwrap().len(), 60);
+        assert!(AclTree::from_json(&format!(r#"[{{"id":"{}"}}]"#, "x".repeat(255))).is_ok());
     }
 
     #[test]

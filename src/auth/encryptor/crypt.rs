@@ -208,6 +208,12 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_greatest_length_is_read() {
+        let longest = "A".repeat(MAX_VALUE_LENGTH);
+        assert_ne!(decrypt(KEY, &longest), Err(DecryptError::TooLong));
+    }
+
+    #[test]
     fn authentic_empty_value_is_not_a_failure() {
         assert_eq!(decrypt(KEY, &encryptor(KEY).encrypt("", [1; 12])), Ok(String::new()));
     }

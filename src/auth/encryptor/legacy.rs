@@ -71,3 +71,37 @@ fn fill_last_block(data: &[u8], block_length: usize) -> Result<Zeroizing<Vec<u8>
     buffer.resize(data.len().next_multiple_of(block_length), 0);
     Ok(buffer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 197 appendix C.
+    #[test]
+    fn the_length_of_the_key_chooses_the_variant_of_aes() {
+        let key: Vec<u8> = (0..32).collect();
+        let plaintext: Vec<u8> = (0..16).map(|byte| byte * 0x11).collect();
+        for (length, ciphertext) in [
+            (16, "69c4e0d86a7b0430d8cdb78070b4c55a"),
+            (24, "dda97ca4864cdfe06eaf70a0ec0d7191"),
+            (32, "8ea2b7ca516745bfeafc49904b496089"),
+        ] {
+            let decrypted = decrypt_rijndael128(&key[..length], &hex::decode(ciphertext).unwrap());
+            assert_eq!(decrypted.as_deref(), Ok(&plaintext), "{length}");
+        }
+        for length in [0, 15, 17, 31] {
+            assert_eq!(decrypt_rijndael128(&key[..length], &plaintext), Err(DecryptError::KeyLength));
+        }
+    }
+
+    #[test]
+    fn the_last_block_is_filled_and_nothing_is_no_block() {
+        for (length, filled) in [(1, 16), (15, 16), (16, 16), (17, 32), (32, 32)] {
+            let buffer = fill_last_block(&vec![7; length], 16).unwrap();
+            assert_eq!(buffer.len(), filled);
+            assert!(buffer[..length].iter().all(|byte| *byte == 7));
+            assert!(buffer[length..].iter().all(|byte| *byte == 0));
+        }
+        assert_eq!(fill_last_block(&[], 16), Err(DecryptError::Empty));
+    }
+}

@@ -123,6 +123,20 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_value_keeps_its_kind() {
+        let members = parse(br#"{"a":true,"b":"x","c":[1,"\n"],"d":{"e":false},"f":1.5,"g":null}"#).unwrap();
+        let expected = [
+            ("a", Json::Boolean(true)),
+            ("b", Json::Text("x".to_owned())),
+            ("c", Json::List(vec![Json::Integer(1), Json::Text("\n".to_owned())])),
+            ("d", Json::Object([("e".to_owned(), Json::Boolean(false))].into())),
+            ("f", Json::Other),
+            ("g", Json::Other),
+        ];
+        assert_eq!(members, expected.map(|(name, value)| (name.to_owned(), value)).into());
+    }
+
+    #[test]
     fn equal_names_are_found_at_any_depth() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":1}"#, r#"{"x":[{"a":1,"b":2,"a":3}]}"#] {
             assert_eq!(parse(text.as_bytes()), Err(JwtRefusal::DuplicateMember), "{text}");

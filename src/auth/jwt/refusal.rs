@@ -81,3 +81,35 @@ impl JwtRefusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_a_word_of_its_own() {
+        use JwtRefusal as R;
+        let words = [
+            (R::NotJwt, "not_jwt"),
+            (R::TooLong, "jwt_too_long"),
+            (R::Encrypted, "jwt_encrypted"),
+            (R::Malformed, "jwt_malformed"),
+            (R::DuplicateMember, "jwt_duplicate_member"),
+            (R::SignatureCount, "jwt_signature_count"),
+            (R::AlgorithmMissing, "jwt_algorithm_missing"),
+            (R::AlgorithmMismatch, "jwt_algorithm_mismatch"),
+            (R::ContentType, "jwt_content_type"),
+            (R::UnencodedPayload, "jwt_unencoded_payload"),
+            (R::EmptyPayload, "jwt_empty_payload"),
+            (R::SignatureInvalid, "jwt_signature_invalid"),
+            (R::NotClaims, "jwt_not_claims"),
+            (R::UserId, "jwt_user_id"),
+            (R::UserType, "jwt_user_type"),
+            (R::IssuedAt, "jwt_issued_at"),
+            (R::ExpiresAt, "jwt_expires_at"),
+        ];
+        for (refusal, word) in words {
+            assert_eq!(refusal.reason(), word);
+        }
+    }
+}

@@ -361,7 +361,8 @@ mod tests {
             (String::from("a.b.c"), JwtRefusal::Malformed),
             (String::new(), JwtRefusal::NotJwt),
             (String::from("i86q1xzzf2vr9x5x9egnk24hwy9c1gor"), JwtRefusal::NotJwt),
-            (format!("{good}{}", "A".repeat(8192)), JwtRefusal::TooLong),
+            ("A".repeat(8192), JwtRefusal::NotJwt),
+            ("A".repeat(8193), JwtRefusal::TooLong),
         ];
         for (token, refusal) in cases {
             assert_eq!(hs256().verify(token.as_bytes()), Err(refusal), "{token}");

@@ -283,6 +283,16 @@ mod tests {
     }
 
     #[test]
+    fn eight_names_are_known_byte_for_byte() {
+        for name in Name::ALL {
+            assert!(ProtocolParameters::knows(name.as_str().as_bytes()), "{name:?}");
+        }
+        for name in ["", "oauth_", "oauth_tokens", "OAUTH_TOKEN", "realm", "oauth_callback"] {
+            assert!(!ProtocolParameters::knows(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
     fn repeats_are_noticed_even_behind_escapes() {
         for (header, repeats) in [
             ("oauth_nonce=1,oauth_token=t", false),

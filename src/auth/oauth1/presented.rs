@@ -292,6 +292,9 @@ mod tests {
         assert_eq!(presented.timestamp_text(), b"12x");
         assert_eq!(presented.timestamp().time().seconds(), 12);
         assert_eq!(presented.method(), SignatureMethod::HmacSha256);
+        assert_eq!(presented.signature(), b"c2ln");
+        assert_eq!(presented.verifier(), b"");
+        assert_eq!(presented.parameters().entries().count(), 7);
     }
 
     #[test]
@@ -335,6 +338,10 @@ mod tests {
         assert_eq!(problem(request, &[("oauth_token", Some("short"))], ""), Some(OauthProblem::TokenLength));
         assert_eq!(problem(request, &[("oauth_token", Some(""))], ""), Some(OauthProblem::TokenLength));
         assert_eq!(problem(access, &[], ", oauth_verifier=\"\""), None);
+        let verified = header(&[]) + ", oauth_verifier=\"v%2B\"";
+        let verified = ProtocolParameters::parse(&verified);
+        let presented = check_for(access, &verified, SignatureMethods::default()).unwrap();
+        assert_eq!(presented.verifier(), b"v+");
         assert_eq!(problem(access, &[], ""), missing(&["oauth_verifier"]));
         assert_eq!(
             problem(access, &[("oauth_token", None)], ""),

@@ -129,3 +129,71 @@ fn missing(names: &[&'static str]) -> Message {
 fn positional(text: &'static str, parameter: &str) -> Message {
     Message { text, errors: Vec::new(), parameters: Parameters::Positional(parameter.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_problem_has_magentos_status_and_a_class() {
+        use OauthProblem as P;
+        for (problem, status, reason) in [
+            (P::ConsumerKeyUnknown, 401, "oauth_consumer_unknown"),
+            (P::ConsumerKeyLength, 401, "oauth_consumer_key_length"),
+            (P::NonceUsed { consumer_id: 3 }, 401, "oauth_nonce_used"),
+            (P::ParametersMissing(vec!["oauth_nonce"]), 400, "oauth_parameters_missing"),
+            (P::SignatureInvalid, 401, "oauth_signature_invalid"),
+            (P::SignatureMethodRejected(String::new()), 400, "oauth_signature_method_rejected"),
+            (P::TimestampRefused, 401, "oauth_timestamp_refused"),
+            (P::TokenNotAccess, 401, "oauth_token_not_access"),
+            (P::TokenOfOtherConsumer, 401, "oauth_token_of_other_consumer"),
+            (P::TokenRevoked, 401, "oauth_token_revoked"),
+            (P::TokenUnknown, 401, "oauth_token_unknown"),
+            (P::TokenLength, 400, "oauth_token_length"),
+            (P::VersionRejected(String::new()), 400, "oauth_version_rejected"),
+        ] {
+            assert_eq!((problem.status(), problem.reason()), (status, reason));
+        }
+    }
+
+    #[test]
+    fn each_problem_is_told_in_magentos_words() {
+        use OauthProblem as P;
+        for (problem, text) in [
+            (P::ConsumerKeyUnknown, "A consumer having the specified key does not exist"),
+            (P::ConsumerKeyLength, "Consumer key is not the correct length"),
+            (P::NonceUsed { consumer_id: 3 }, "The nonce is already being used by the consumer with ID %1"),
+            (P::SignatureInvalid, "The signature is invalid. Verify and try again."),
+            (P::SignatureMethodRejected(String::new()), "Signature method %1 is not supported"),
+            (P::TimestampRefused, "An error occurred validating the nonce"),
+            (P::TokenNotAccess, "Token is not an access token"),
+            (P::TokenOfOtherConsumer, "Token is not associated with the specified consumer"),
+            (P::TokenRevoked, "Access token has been revoked"),
+            (P::TokenUnknown, "Specified token does not exist"),
+            (P::TokenLength, "The token length is invalid. Check the length and try again."),
+            (P::VersionRejected(String::new()), "The \"%1\" Oauth version isn't supported."),
+        ] {
+            assert_eq!(problem.message().text, text);
+        }
+    }
+
+    #[test]
+    fn one_missing_parameter_stands_alone_and_several_are_listed() {
+        let one = OauthProblem::ParametersMissing(vec!["oauth_nonce"]).message();
+        assert_eq!(one.text, "\"%fieldName\" is required. Enter and try again.");
+        assert_eq!(one.parameters, Parameters::Named("fieldName", "oauth_nonce".to_owned()));
+        let several = OauthProblem::ParametersMissing(vec!["oauth_nonce", "oauth_token"]).message();
+        assert_eq!(several.text, "One or more input exceptions have occurred.");
+        let named = |name: &str| Parameters::Named("fieldName", name.to_owned());
+        let listed: Vec<_> = several.errors.into_iter().map(|error| error.parameters).collect();
+        assert_eq!(listed, [named("oauth_nonce"), named("oauth_token")]);
+    }
+
+    #[test]
+    fn what_was_sent_stands_in_the_parameters() {
+        let rejected = OauthProblem::VersionRejected("2.0".to_owned()).message();
+        assert_eq!(rejected.parameters, Parameters::Positional("2.0".to_owned()));
+        let used = OauthProblem::NonceUsed { consumer_id: 3 }.message();
+        assert_eq!(used.parameters, Parameters::Positional("3".to_owned()));
+    }
+}

@@ -118,5 +118,9 @@ mod tests {
         assert_eq!(Readings::in_order(&[]), None);
         assert_eq!(Readings::default().iter().collect::<Vec<_>>(), [Rfc5849, Magento]);
         assert_eq!(Readings::only(Magento).iter().collect::<Vec<_>>(), [Magento]);
+        assert_eq!(
+            Readings::default().iter().map(Reading::as_str).collect::<Vec<_>>(),
+            ["rfc5849", "magento"]
+        );
     }
 }

@@ -205,5 +205,6 @@ mod tests {
         assert_eq!(cost.run(b"secret", "salt", &mut workspace).unwrap(), first);
         assert_eq!(workspace.0.len(), 8);
         assert!(cost.run(b"secret", "", &mut workspace).is_none(), "libsodium takes no empty salt");
+        assert_eq!(format!("{workspace:?}"), "Workspace { blocks: 8, .. }", "how much, and nothing of what");
     }
 }

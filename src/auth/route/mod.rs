@@ -13,6 +13,8 @@ mod open_reads;
 mod path;
 mod pattern;
 mod percent;
+#[cfg(test)]
+mod plain_walk;
 mod resolve;
 mod scope;
 mod table;

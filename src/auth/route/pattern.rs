@@ -130,6 +130,20 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_pattern_is_still_one() {
+        for text in ["/a".repeat(32).as_str(), "/**/a/**", "/a/b/"] {
+            assert!(RoutePattern::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_was_written() {
+        for text in ["POST /V1/products/**", "/V1/*//x", "GET  /V1"] {
+            assert_eq!(RoutePattern::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
     fn what_is_no_pattern_is_told() {
         for text in
             ["", "V1/products", "get /V1", " /V1", "GET", "GET V1", "/a?b", "/**/a/**/b/**", &"/a".repeat(33)]

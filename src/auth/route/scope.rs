@@ -161,6 +161,14 @@ mod tests {
     }
 
     #[test]
+    fn every_code_of_a_path_is_listed() {
+        let scope = StoreScope::new(stores(), Some(1), AccountShare::PerWebsite);
+        let mut codes: Vec<_> = scope.codes().collect();
+        codes.sort_unstable();
+        assert_eq!(codes, ["all", "de", "default", "inact", "w2"]);
+    }
+
+    #[test]
     fn only_exact_codes_and_all_name_a_store() {
         let scope = StoreScope::new(stores(), Some(1), AccountShare::PerWebsite);
         let cases = [

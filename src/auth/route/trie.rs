@@ -182,6 +182,8 @@ mod tests {
         for (one, other) in different {
             assert!(!loosely(one, other), "{one} {other}");
         }
+        assert!(!loosely("9223372036854775808", "9223372036854775808.0"), "the first beyond the integers");
+        assert!(loosely("1e18", "1000000000000000000.0"), "both are within");
         assert!(!loosely("99999999999999999999", "99999999999999999998"), "beyond the integers text decides");
     }
 }

@@ -186,6 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn each_way_to_be_unreadable_has_a_word() {
+        for (problem, word) in [
+            (UnreadableSession::TooLong, "session_too_long"),
+            (UnreadableSession::Malformed, "session_malformed"),
+            (UnreadableSession::TooDeep, "session_too_deep"),
+            (UnreadableSession::TooManyElements, "session_too_many_values"),
+        ] {
+            assert_eq!(problem.reason(), word);
+        }
+    }
+
+    #[test]
     fn recorded_files_are_read() {
         let files: Vec<Json> = serde_json::from_str(FILES).unwrap();
         assert_eq!(files.len(), 2);
@@ -294,6 +306,9 @@ mod tests {
         assert_eq!(read("a|i:1;b|x"), Err(UnreadableSession::Malformed));
         let long = format!("a|s:256000:\"{}\";", "x".repeat(256_000));
         assert_eq!(read(&long), Err(UnreadableSession::TooLong));
+        let text = "x".repeat(MAX_SESSION_BYTES - r#"a|s:255986:"";"#.len());
+        let longest = format!("a|s:{}:\"{text}\";", text.len());
+        assert_eq!((longest.len(), read(&longest)), (MAX_SESSION_BYTES, Ok(SessionContent::default())));
     }
 
     proptest! {

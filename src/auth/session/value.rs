@@ -246,6 +246,7 @@ mod tests {
         for (text, value) in cases {
             assert_eq!(read(text), Ok(value), "{}", text.escape_ascii());
         }
+        assert_eq!(read(b"d:INF;"), Ok(Value::Float(f64::INFINITY)));
         assert!(matches!(read(b"d:NAN;"), Ok(Value::Float(number)) if number.is_nan()));
     }
 
@@ -301,6 +302,27 @@ mod tests {
         assert_eq!(value.get("a"), Some(&Value::Int(2)));
         assert_eq!(value.get("b"), None);
         assert_eq!(Value::Null.get("a"), None);
+    }
+
+    #[test]
+    fn truth_is_as_php_has_it() {
+        for (value, is_truthy) in [
+            (Value::Null, false),
+            (Value::Bool(true), true),
+            (Value::Bool(false), false),
+            (Value::Int(-1), true),
+            (Value::Int(0), false),
+            (Value::Float(0.5), true),
+            (Value::Float(-0.0), false),
+            (Value::Text(b""), false),
+            (Value::Text(b"0"), false),
+            (Value::Text(b"00"), true),
+            (Value::Map(vec![]), false),
+            (Value::Map(vec![(Key::Index(0), Value::Null)]), true),
+            (Value::Opaque, true),
+        ] {
+            assert_eq!(value.is_truthy(), is_truthy, "{value:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod report;
 mod scan;
 mod security;
 mod stall;
-mod strict;
+pub mod strict;
 mod tell;
 mod upgrade;
 mod upstream;

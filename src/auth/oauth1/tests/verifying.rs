@@ -1,7 +1,7 @@
 //! What verifies and what does not: both sides of every rule.
 
 use super::*;
-use crate::auth::oauth1::{Reading, Signer};
+use crate::auth::oauth1::{Reading, Signer, TrialKey};
 
 /// The header of a request signed with [`key`].
 fn signed(request: &SignedRequest<'_>, reading: Reading) -> String {
@@ -191,7 +191,7 @@ fn only_the_canonical_base64_of_the_code_verifies() {
 
 #[test]
 fn url_safe_base64_is_refused() {
-    let nonce_with_both = (0..).map(|n: u32| n.to_string()).find_map(|nonce| {
+    let nonce_with_both = (0..1000).map(|n: u32| n.to_string()).find_map(|nonce| {
         let signer = Signer {
             consumer_key: CONSUMER_KEY,
             token: TOKEN,
@@ -251,4 +251,24 @@ fn secrets_are_encoded_before_they_are_joined() {
     let other = SigningKey::new(b"a", b"b&c").unwrap();
     let method = SignatureMethod::HmacSha256;
     assert_ne!(one.sign(method, b"x"), other.sign(method, b"x"));
+}
+
+/// RFC 5849 section 3.4.2: the other half of the key is empty, and the separator stays.
+#[test]
+fn a_consumer_without_a_token_signs_with_its_secret_alone() {
+    let key = SigningKey::without_token(b"consumer secret").unwrap();
+    let signer = Signer {
+        consumer_key: CONSUMER_KEY,
+        token: TOKEN,
+        key: &key,
+        method: SignatureMethod::HmacSha256,
+        reading: Reading::Rfc5849,
+    };
+    let header = signer.authorization(&REQUEST, "1", "n");
+    let base = reference::rfc5849(credentials(&header), &REQUEST);
+    let expected = TrialKey::verbatim(b"consumer%20secret&").signature(SignatureMethod::HmacSha256, &base);
+    assert!(header.contains(&reference::encode(expected.expose().as_bytes())));
+    assert!(verify_header(&header, &REQUEST, &key, Readings::default()).is_ok());
+    assert!(verify_header(&header, &REQUEST, &super::key(), Readings::default()).is_err());
+    assert!(SigningKey::without_token(b"").is_none(), "the key of nobody is known to all");
 }

@@ -13,7 +13,7 @@ const LINE_END: u64 = 2;
 
 /// Follows the bytes of one connection.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub struct Follower {
     place: Place,
     /// The beginning of a line whose end did not arrive yet.
     cut: Vec<u8>,
@@ -42,17 +42,19 @@ enum Place {
 
 /// Where the framing was left, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken {
+pub struct Broken {
     /// The byte of what arrived that may not be passed on.
-    pub(super) at: usize,
-    pub(super) violation: Violation,
+    pub at: usize,
+    /// What is wrong with it.
+    pub violation: Violation,
     /// Whether a body was being sent: its request is under way.
-    pub(super) is_in_body: bool,
+    pub is_in_body: bool,
 }
 
 impl Follower {
     /// Follows a connection whose heads and trailers take at most `limit` bytes each.
-    pub(super) const fn new(limit: usize) -> Self {
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
         Self { place: Place::Start { was_empty: false }, cut: Vec::new(), taken: 0, limit }
     }
 
@@ -60,7 +62,7 @@ impl Follower {
     ///
     /// # Errors
     /// At the first byte that leaves the framing.
-    pub(super) fn follow(&mut self, arrived: &[u8]) -> Result<(), Broken> {
+    pub fn follow(&mut self, arrived: &[u8]) -> Result<(), Broken> {
         // Not sooner: the reader was given more than the limit by then, and has answered so.
         if self.taken > self.limit {
             return Err(self.broken(0, Violation::Endless));
@@ -110,9 +112,14 @@ impl Follower {
         match self.place {
             Place::Start { was_empty: false } if line.is_empty() => Ok(Place::Start { was_empty: true }),
             Place::Start { .. } => Ok(Place::Fields(line::request_line(line)?, Says::Nothing)),
-            Place::Fields(_, Says::Nothing) if line.is_empty() => Ok(Place::Body(0)),
-            Place::Fields(_, Says::Length(length)) if line.is_empty() => Ok(Place::Body(length)),
-            Place::Fields(_, Says::Chunked) if line.is_empty() => Ok(Place::ChunkSize),
+            Place::Fields(_, said) if line.is_empty() => {
+                self.taken = 0;
+                Ok(match said {
+                    Says::Nothing => Place::Body(0),
+                    Says::Length(length) => Place::Body(length),
+                    Says::Chunked => Place::ChunkSize,
+                })
+            }
             Place::Fields(version, said) => {
                 Ok(Place::Fields(version, together(version, said, line::field(line)?)?))
             }
@@ -274,6 +281,16 @@ mod tests {
         let trailers =
             format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{}", "X: y\r\n".repeat(LIMIT));
         assert!(matches!(followed(trailers.as_bytes(), 64), Err((_, Violation::Endless, true))));
+    }
+
+    /// The head counted into the line before the first chunk, and a long one was refused if that line came in two pieces.
+    #[test]
+    fn a_head_is_not_counted_into_what_follows_it() {
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n";
+        let bytes = format!("{head}X: {}\r\n\r\n1\r\na\r\n0\r\n\r\n", "x".repeat(LIMIT - head.len() - 7));
+        for size in [1, 2, 3, LIMIT + 1, bytes.len()] {
+            assert_eq!(followed(bytes.as_bytes(), size), BETWEEN, "in pieces of {size}");
+        }
     }
 
     proptest! {

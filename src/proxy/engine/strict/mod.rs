@@ -12,6 +12,7 @@ mod follower;
 mod line;
 mod socket;
 
+pub use follower::{Broken, Follower};
 pub(super) use socket::Strict;
 
 /// The size in the line before a chunk.
@@ -21,7 +22,7 @@ pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
 
 /// What a request does that RFC 9112 does not let it do; the log's word for a refused head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(in crate::proxy::engine) enum Violation {
+pub enum Violation {
     /// A line ends in LF alone, or holds a CR that ends nothing (section 2.2).
     #[error("a line that does not end in CRLF")]
     LineEnd,
