@@ -175,7 +175,8 @@ impl Inbound<'_> {
                     return verdict.outcome;
                 }
                 Step::NeedFacts(key, lookup) => {
-                    let resolved = report.awaiting(Wait::Facts, Box::pin(shared.facts.resolve(key, lookup))).await;
+                    let resolved =
+                        report.awaiting(Wait::Facts, Box::pin(shared.facts.resolve(key, lookup))).await;
                     facts.push((key, resolved.ok()));
                 }
                 Step::NeedForm => report.awaiting(Wait::Body, Box::pin(body.collect(&shared.forms))).await?,
