@@ -58,10 +58,6 @@ pub(super) struct Relay {
 }
 
 /// Where a body comes from.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the common one: a box would cost each request"
-)]
 pub(super) enum Source {
     /// A client of HTTP/1.
     Client(ClientBody),
@@ -343,8 +339,11 @@ pub(super) struct Answer {
     content: Content,
     /// The HTTP/2 stream that it goes out on.
     stream: Option<Rc<StreamWatch>>,
-    on_end: Option<Box<dyn FnOnce(Ended, Option<AnswerBody>)>>,
+    on_end: Option<Box<OnEnd>>,
 }
+
+/// What follows an answer, and is given the connection that it came on.
+type OnEnd = dyn FnOnce(Ended, Option<AnswerBody>);
 
 enum Content {
     Own(Bytes, u64),

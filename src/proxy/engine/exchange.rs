@@ -86,10 +86,6 @@ pub(super) async fn exchange(client: Rc<Client>, request: Request<Source>, turn:
 }
 
 /// What an answer is made of, before it is tied to its report.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the common one: a box would cost each request"
-)]
 pub(super) enum Content {
     Own(Bytes),
     Upstream(Relay),
@@ -146,9 +142,10 @@ impl Inbound<'_> {
             Outcome::Own(call) => return Box::pin(self.answer(call, head, body, report)).await,
             Outcome::Forward(forward) => forward,
         };
-        let aftermath = match watch {
-            Watch::Nothing => Aftermath::Nothing,
-            watch => Box::pin(self.watch(watch, &head, &mut body, report)).await?,
+        let aftermath = if matches!(watch, Watch::Nothing) {
+            Aftermath::Nothing
+        } else {
+            Box::pin(self.watch(watch, &head, &mut body, report)).await?
         };
 
         let mut head = service.shared.forward.request(head, edits, peer);

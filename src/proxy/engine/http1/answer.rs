@@ -36,7 +36,7 @@ impl Framing {
             status if status.is_informational() => Self::Bodiless(None),
             StatusCode::NO_CONTENT => Self::Bodiless(None),
             StatusCode::NOT_MODIFIED => Self::Bodiless(told(response)),
-            _ if asked.is_head => Self::Bodiless(told(response).or(size.filter(|size| *size > 0))),
+            _ if asked.is_head => Self::Bodiless(told(response).or_else(|| size.filter(|size| *size > 0))),
             _ => match size {
                 Some(size) => Self::Length(size),
                 None if asked.is_http10 => Self::UntilClose,

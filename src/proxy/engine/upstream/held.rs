@@ -39,7 +39,7 @@ pub(crate) struct Held {
 #[derive(Debug)]
 pub(super) enum Way {
     /// One at a time.
-    Own(Line),
+    Own(Box<Line>),
     /// Beside others.
     Shared(Stream),
 }
@@ -73,10 +73,6 @@ pub(crate) struct AnswerBody {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the common one: a box would cost each request"
-)]
 enum BodyWay {
     Own(LineBody),
     Shared(Incoming, #[expect(dead_code, reason = "held until the body ended")] Stream),

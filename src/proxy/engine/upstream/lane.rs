@@ -36,7 +36,7 @@ pub(super) struct Lane {
     /// Requests and failures, for the breaker.
     pub(super) tally: Tally,
     idle: RefCell<Vec<Idle>>,
-    waiters: RefCell<VecDeque<oneshot::Sender<Line>>>,
+    waiters: RefCell<VecDeque<oneshot::Sender<Box<Line>>>>,
     wants_room: Arc<Notify>,
     speaks: Cell<Speaks>,
     multiplexed: RefCell<Vec<Multiplex>>,
@@ -46,7 +46,7 @@ pub(super) struct Lane {
 
 #[derive(Debug)]
 struct Idle {
-    line: Line,
+    line: Box<Line>,
     since: Instant,
 }
 
@@ -60,7 +60,7 @@ enum Speaks {
 
 /// What a request that waited gets.
 enum Place {
-    Line(Line),
+    Line(Box<Line>),
     Room(Room),
 }
 
@@ -216,7 +216,7 @@ impl Lane {
         multiplexed.iter().find(|multiplex| multiplex.has_room()).map(Multiplex::stream)
     }
 
-    fn take_fresh(&self) -> Option<Line> {
+    fn take_fresh(&self) -> Option<Box<Line>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut line, since }) = idle.pop() {
             if since.elapsed() > self.endpoint.reach.idle_timeout {
@@ -232,7 +232,7 @@ impl Lane {
     }
 
     /// Takes a connection back whose request and answer reached their end.
-    pub(super) fn put_back(&self, line: Line) {
+    pub(super) fn put_back(&self, line: Box<Line>) {
         let pending = self.endpoint.pending.load(Relaxed);
         let Some(line) = (if pending == 0 { Some(line) } else { self.hand_over(line, pending) }) else {
             return;
@@ -244,7 +244,7 @@ impl Lane {
     }
 
     /// Gives a connection to somebody who waits: here as it is, elsewhere by closing it, each in proportion to those who wait.
-    fn hand_over(&self, mut line: Line, pending: usize) -> Option<Line> {
+    fn hand_over(&self, mut line: Box<Line>, pending: usize) -> Option<Box<Line>> {
         let mut waiters = self.waiters.borrow_mut();
         waiters.retain(|waiter| !waiter.is_closed());
         let elsewhere = pending.saturating_sub(waiters.len());

@@ -59,9 +59,9 @@ pub(super) enum LineError {
 }
 
 impl Line {
-    /// A connection on which nothing was said yet.
-    pub(super) fn over(wire: Wire) -> Self {
-        Self { wire, input: BytesMut::new(), output: Vec::new(), has_heard: false }
+    /// A connection on which nothing was said yet. It is made once and then changes hands with each request.
+    pub(super) fn over(wire: Wire) -> Box<Self> {
+        Box::new(Self { wire, input: BytesMut::new(), output: Vec::new(), has_heard: false })
     }
 
     /// Where it leads.
@@ -139,7 +139,7 @@ impl Line {
 /// The body of an answer, and the connection that it comes on.
 #[derive(Debug)]
 pub(super) struct LineBody {
-    line: Line,
+    line: Box<Line>,
     decoder: Decoder,
     keeps_alive: bool,
     /// What was not written yet of the request.
@@ -158,13 +158,13 @@ enum Reading {
 
 impl LineBody {
     /// What follows a head.
-    pub(super) fn new(line: Line, (decoder, keeps_alive): (Decoder, bool), upload: Upload) -> Self {
+    pub(super) fn new(line: Box<Line>, (decoder, keeps_alive): (Decoder, bool), upload: Upload) -> Self {
         let upload = (!upload.is_done()).then(|| Box::new(upload));
         Self { line, decoder, keeps_alive, upload, state: Reading::UnderWay }
     }
 
     /// The connection, if it can take another request.
-    pub(super) fn into_line(self) -> Option<Line> {
+    pub(super) fn into_line(self) -> Option<Box<Line>> {
         let is_over = self.decoder.is_done() && self.upload.is_none();
         (is_over && self.keeps_alive && self.line.input.is_empty()).then_some(self.line)
     }
@@ -256,7 +256,7 @@ mod tests {
     use crate::proxy::engine::{body::Outgoing, form::Form, upstream::endpoint::Room};
 
     /// A line, and the upstream's end of it.
-    async fn line() -> (Line, TcpStream) {
+    async fn line() -> (Box<Line>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let remote = listener.local_addr().unwrap();
         let (near, far) = tokio::join!(TcpStream::connect(remote), listener.accept());
