@@ -2,7 +2,7 @@
 //!
 //! The connection, the exchange and both bodies are one task: the exchange is polled where it stands, a request's body is taken
 //! out of the connection's own buffer, and an answer leaves in as few writes as it has pieces. What is well framed was decided
-//! by [`Strict`](super::strict::Strict) before; here a head becomes a request, and an answer gets the one framing that fits it.
+//! by [`Strict`] before; here a head becomes a request, and an answer gets the one framing that fits it.
 
 mod answer;
 mod request;
@@ -72,17 +72,25 @@ where
     loop {
         let head = match poll_fn(|cx| wire.borrow_mut().poll_head(limits, is_leaving.get(), cx)).await {
             Ok(Some(head)) => head,
-            Ok(None) => return End::Closed,
+            Ok(None) => return close(&wire, End::Closed).await,
             Err(wire::NoHead::Refused(status)) => return refuse(&wire, status).await,
             Err(wire::NoHead::Broken(error)) => return End::Broken(error),
         };
         match answer(&wire, head, is_leaving, &exchange).await {
             Ok(Next::Request) => {}
-            Ok(Next::Close) => return End::Closed,
+            Ok(Next::Close) => return close(&wire, End::Closed).await,
             Ok(Next::Protocol(hand)) => return hand_over(wire, hand),
             Err(error) => return End::Broken(error),
         }
     }
+}
+
+/// Ends a connection on which everything was said. One that broke off ends without a word: over TLS that is how a client tells
+/// half an answer from a whole one.
+async fn close(wire: &RefCell<Wire>, end: End) -> End {
+    // Whoever left already does not hear it.
+    let _ = poll_fn(|cx| wire.borrow_mut().poll_shutdown(cx)).await;
+    end
 }
 
 /// What follows an answer.
@@ -116,8 +124,8 @@ where
         .await?
     };
     let framing = Framing::of(&response, asked);
-    // A body that nobody took is in the way, unless it is still being taken while the answer comes.
-    let is_stuck = !wire.borrow().is_body_done() && response.body().is_own();
+    // A body that nobody took and that has not arrived is in the way, unless it is still being taken while the answer comes.
+    let is_stuck = response.body().is_own() && !wire.borrow_mut().finish_body();
     let keeps_alive = keeps_alive && !is_leaving.get() && !is_stuck && framing != Framing::UntilClose;
     let is_switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let (head, body) = response.into_parts();
@@ -166,7 +174,7 @@ async fn refuse(wire: &RefCell<Wire>, status: StatusCode) -> End {
     let asked = AskedFor { is_head: false, is_http10: false };
     Framing::Length(0).put_head(wire.borrow_mut().output(), &response, false, asked);
     match poll_fn(|cx| wire.borrow_mut().poll_write(cx)).await {
-        Ok(()) => End::Refused(status),
+        Ok(()) => close(wire, End::Refused(status)).await,
         Err(error) => End::Broken(error),
     }
 }

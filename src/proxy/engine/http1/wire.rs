@@ -25,8 +25,8 @@ use crate::proxy::engine::{
     strict::Strict,
 };
 
-/// What one read may take.
-const READ: usize = 8 * 1024;
+/// What one read may take of heads. An idle connection keeps no more.
+const READ: usize = 4 * 1024;
 
 /// What one read may take of a body.
 const BODY_READ: usize = 64 * 1024;
@@ -43,6 +43,8 @@ pub(super) struct Wire {
     written: usize,
     /// The body of the request under way.
     body: Decoder,
+    /// Which request that is: a body that somebody still holds of an earlier one must not take this one's bytes.
+    turn: u64,
     is_continue_due: bool,
 }
 
@@ -55,8 +57,15 @@ pub(super) enum NoHead {
 
 impl Wire {
     pub(super) fn new(socket: Strict<Stream>) -> Self {
-        let body = Decoder::Length(0);
-        Self { socket, input: BytesMut::new(), output: Vec::new(), written: 0, body, is_continue_due: false }
+        Self {
+            socket,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            written: 0,
+            body: Decoder::Length(0),
+            turn: 0,
+            is_continue_due: false,
+        }
     }
 
     /// The next request's head; `None` where the client ended, or is told to between two requests.
@@ -70,8 +79,11 @@ impl Wire {
             if let Some(head) = request::take_head(&mut self.input, limits).map_err(NoHead::Refused)? {
                 return Poll::Ready(Ok(Some(head)));
             }
-            if is_leaving && self.input.is_empty() {
-                return Poll::Ready(Ok(None));
+            if self.input.is_empty() {
+                if is_leaving {
+                    return Poll::Ready(Ok(None));
+                }
+                self.shrink();
             }
             match ready!(self.poll_arrive(READ, cx)) {
                 Ok(0) if self.input.is_empty() => return Poll::Ready(Ok(None)),
@@ -79,6 +91,16 @@ impl Wire {
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(NoHead::Broken(error))),
             }
+        }
+    }
+
+    /// Gives back what a large body or answer took.
+    fn shrink(&mut self) {
+        if self.input.capacity() > READ {
+            self.input = BytesMut::new();
+        }
+        if self.output.capacity() > READ && self.output.is_empty() {
+            self.output = Vec::new();
         }
     }
 
@@ -137,10 +159,16 @@ impl Wire {
         self.body.is_done()
     }
 
-    /// Forgets what has arrived of a body that nobody wants. Tells whether that was all of it.
+    /// Forgets what has arrived of a body that nobody wants, and who took it so far. Tells whether that was all of it.
     pub(super) fn finish_body(&mut self) -> bool {
+        self.turn += 1;
         while let Ok(Taken::Data(_)) = self.body.take(&mut self.input) {}
         self.is_body_done()
+    }
+
+    /// Tells the client that nothing more comes.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 
     /// The socket, and what was read of it already.
@@ -181,6 +209,7 @@ impl Wire {
 /// The body of the request under way, as it comes.
 pub(in crate::proxy::engine) struct ClientBody {
     wire: Rc<RefCell<Wire>>,
+    turn: u64,
 }
 
 impl ClientBody {
@@ -188,8 +217,9 @@ impl ClientBody {
     pub(super) fn begin(wire: &Rc<RefCell<Wire>>, body: Decoder, expects_continue: bool) -> Self {
         let mut begun = wire.borrow_mut();
         begun.body = body;
+        begun.turn += 1;
         begun.is_continue_due = expects_continue && !body.is_done();
-        Self { wire: Rc::clone(wire) }
+        Self { wire: Rc::clone(wire), turn: begun.turn }
     }
 }
 
@@ -198,7 +228,11 @@ impl Body for ClientBody {
     type Error = io::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let data = ready!(self.wire.borrow_mut().poll_body(cx));
+        let mut wire = self.wire.borrow_mut();
+        if self.turn != wire.turn {
+            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
+        }
+        let data = ready!(wire.poll_body(cx));
         Poll::Ready(data.transpose().map(|data| data.map(Frame::data)))
     }
 

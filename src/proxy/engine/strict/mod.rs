@@ -1,7 +1,7 @@
 //! The head check: bytes that two readers could take for different requests never reach the one that reads them.
 //!
 //! Parsers forgive what an attacker needs: a bare LF for an end of line, two equal Content-Lengths, a Content-Length beside
-//! `Transfer-Encoding`, a `#` in the target. Behind them nobody can tell that they were there. So a [`Strict`] socket follows
+//! `Transfer-Encoding`, a `#` in the target. Behind them nobody can tell that they were there. So a `Strict` socket follows
 //! the framing of each request as RFC 9112 writes it, head after head, and breaks the first one that leaves it: the client is
 //! answered 400, the connection ends, and the upstream hears nothing.
 //!
