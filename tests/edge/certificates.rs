@@ -223,6 +223,12 @@ impl TlsSocket {
         bytes
     }
 
+    /// Reads until the gate says that nothing more comes; an error where the connection just ends.
+    pub(crate) fn read_rest(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).map(|_count| bytes)
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) fn ask(&mut self, request: &[u8]) -> Option<Message> {
         self.send(request).ok()?;

@@ -385,3 +385,28 @@ fn openssl_finds_no_old_version() {
         assert_eq!(run.status.success(), expected, "{version}: {}", String::from_utf8_lossy(&run.stderr));
     }
 }
+
+/// Without a goodbye a client takes what it has for half an answer (RFC 8446 section 6.1).
+#[test]
+fn a_connection_ends_with_a_goodbye_only_where_everything_was_said() {
+    let upstream = Upstream::answering(|request, socket| {
+        let length = if request.target() == "/half" { "9" } else { "4" };
+        let _ =
+            socket.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhalf").as_bytes());
+        false
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    authority.sign("shop", &["shop.test"]);
+    let gate = tls_gate(&upstream, folder.path(), "shop", "").start();
+    let ends = |bytes: &[u8]| {
+        let mut socket = authority.client().offering(&["http/1.1"]).connect(gate.proxy, "shop.test").unwrap();
+        socket.send(bytes).unwrap();
+        socket.read_rest().map(|rest| String::from_utf8_lossy(&rest).into_owned())
+    };
+    let whole = ends(&get("/whole", &[("Connection", "close")])).unwrap();
+    assert!(whole.ends_with("half"), "{whole}");
+    let refused = ends(b"NONSENSE\r\n\r\n").unwrap();
+    assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
+    assert_eq!(ends(&get("/half", &[])).unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+}

@@ -243,3 +243,27 @@ fn a_refused_request_with_a_body_does_not_become_the_next() {
         assert_eq!(seen.len(), usize::from(second.is_some()));
     }
 }
+
+#[test]
+fn a_refused_request_whose_body_arrived_keeps_its_connection() {
+    let upstream = Upstream::start();
+    let gate = gate(&upstream).start();
+    let mut chunked = post(PROTECTED_POST, &[("Transfer-Encoding", "chunked")], b"");
+    chunked.extend(chunks(&[b"{}"], ""));
+    for first in [request("POST", PROTECTED_POST, &[], b"{}"), chunked] {
+        let mut client = Client::connect(gate.proxy);
+        client.send(&first);
+        let refused = client.receive().unwrap();
+        assert_eq!((refused.status(), refused.header("connection")), (401, None));
+        client.send(&get(OUTSIDE, &[]));
+        assert_eq!(client.receive().unwrap().status(), 200);
+    }
+    // One that has not arrived is not waited for.
+    let mut client = Client::connect(gate.proxy);
+    client.send(
+        format!("POST {PROTECTED_POST} HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\nhe")
+            .as_bytes(),
+    );
+    let refused = client.receive().unwrap();
+    assert_eq!((refused.status(), refused.header("connection").as_deref()), (401, Some("close")));
+}

@@ -253,3 +253,98 @@ impl fmt::Debug for ClientBody {
         f.write_str("ClientBody")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use http_body_util::BodyExt as _;
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::proxy::engine::{
+        decoder::Chunk,
+        progress::{Observed, Patience, Progress},
+        stall::Pace,
+    };
+
+    const LIMITS: HeadLimits = HeadLimits { bytes: 1024, fields: 10 };
+
+    /// A wire, and the client's end of it.
+    async fn wire() -> (Rc<RefCell<Wire>>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (far, near) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let second = Duration::from_secs(1);
+        let pace = Pace { grace: second, bytes_per_second: 0 };
+        let progress = Progress::start(Patience { head: second, idle: second, write: second, pace });
+        let (socket, _left) = Observed::new(near.unwrap().0, Rc::clone(&progress));
+        let socket = Strict::new(Stream::Plain(socket), progress, LIMITS.bytes);
+        (Rc::new(RefCell::new(Wire::new(socket))), far.unwrap())
+    }
+
+    async fn head(wire: &RefCell<Wire>) -> RequestHead {
+        poll_fn(|cx| wire.borrow_mut().poll_head(LIMITS, false, cx)).await.unwrap().unwrap()
+    }
+
+    async fn read(body: &mut ClientBody) -> Result<Vec<u8>, io::ErrorKind> {
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            bytes.extend_from_slice(&frame.map_err(|error| error.kind())?.into_data().unwrap());
+        }
+        Ok(bytes)
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_with_its_request_whoever_still_holds_it() {
+        let (wire, mut client) = wire().await;
+        client.write_all(b"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nfirst").await.unwrap();
+        client.write_all(b"POST /b HTTP/1.1\r\nContent-Length: 6\r\n\r\nsecond").await.unwrap();
+        let first = head(&wire).await;
+        let mut held = ClientBody::begin(&wire, first.body, false);
+        assert!(wire.borrow_mut().finish_body(), "it had arrived");
+        let second = head(&wire).await;
+        assert_eq!(second.head.uri, "/b");
+        let mut body = ClientBody::begin(&wire, second.body, false);
+        assert_eq!(read(&mut held).await, Err(io::ErrorKind::BrokenPipe));
+        assert_eq!(read(&mut body).await, Ok(b"second".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn leave_to_send_is_given_when_a_body_is_wanted_and_only_then() {
+        for (wants, sent) in [(true, &b"HTTP/1.1 100 Continue\r\n\r\nx"[..]), (false, b"x")] {
+            let (wire, mut client) = wire().await;
+            let mut body = ClientBody::begin(&wire, Decoder::Chunked(Chunk::Size), true);
+            if wants {
+                let asking = tokio::time::timeout(Duration::from_millis(50), body.frame()).await;
+                assert!(asking.is_err(), "nothing came");
+            }
+            wire.borrow_mut().begin_answer().push(b'x');
+            poll_fn(|cx| wire.borrow_mut().poll_write(cx)).await.unwrap();
+            let mut heard = vec![0; sent.len()];
+            client.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, sent);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_keeps_little() {
+        let (wire, mut client) = wire().await;
+        let sent = vec![b'x'; 300_000];
+        let sending = async {
+            client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n").await.unwrap();
+            client.write_all(&sent).await.unwrap();
+        };
+        let receiving = async {
+            let mut body = ClientBody::begin(&wire, head(&wire).await.body, false);
+            read(&mut body).await
+        };
+        let ((), received) = tokio::join!(sending, receiving);
+        assert_eq!(received.unwrap().len(), sent.len());
+        let waiting = tokio::time::timeout(Duration::from_millis(20), head(&wire)).await;
+        assert!(waiting.is_err(), "nothing was asked");
+        assert!(wire.borrow().input.capacity() <= READ, "{}", wire.borrow().input.capacity());
+    }
+}
