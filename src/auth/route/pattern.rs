@@ -118,6 +118,7 @@ mod tests {
             ("/**/items", "POST", "/V1/carts/mine/items", true),
             ("/**/items", "POST", "/V1/items/1", false),
             ("/graphql", "POST", "//graph%71l", true),
+            ("/graphql", "POST", "/graphq%6D", false),
             ("/graphql", "POST", "/GraphQL", false),
             ("/", "GET", "/", true),
         ] {

@@ -168,6 +168,25 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_and_the_asynchronous_forms_are_told() {
+        let (scope, table) = (scope(), table());
+        for (method, path, is_schema, is_asynchronous) in [
+            ("GET", "/rest/schema", true, false),
+            ("GET", "/rest/de/schema/", true, false),
+            ("GET", "/rest/V1/schema", false, false),
+            ("GET", "/rest/schemas", false, false),
+            ("POST", "/rest/async/V1/products", false, true),
+            ("POST", "/rest/async/bulk/V1/products", false, true),
+            ("GET", "/rest/async/V1/products", false, false),
+            ("POST", "/rest/V1/products", false, false),
+        ] {
+            let Ok(Door::Rest(rest)) = CanonicalPath::parse(path).unwrap().door() else { panic!("{path}") };
+            let found = RestMatch::find(&scope, &table, method, rest).unwrap();
+            assert_eq!((found.is_schema, found.is_asynchronous), (is_schema, is_asynchronous), "{path}");
+        }
+    }
+
+    #[test]
     fn encoded_bytes_of_a_variable_are_data() {
         for (path, template) in [
             ("/rest/V1/products/%73ku-1", "/V1/products/:sku"),

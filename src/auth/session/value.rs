@@ -133,6 +133,10 @@ impl<'a> Reader<'a> {
             "INF" => f64::INFINITY,
             "-INF" => f64::NEG_INFINITY,
             "NAN" => f64::NAN,
+            // Rust would also take `inf`, `infinity` and the like.
+            _ if text.contains(|other: char| other.is_ascii_alphabetic() && other != 'E') => {
+                return Err(UnreadableSession::Malformed);
+            }
             _ => text.parse().map_err(|_| UnreadableSession::Malformed)?,
         };
         Ok(Value::Float(number))
@@ -252,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_php_would_not_write_is_malformed() {
-        let cases: [&[u8]; 24] = [
+        let cases: [&[u8]; 27] = [
             b"",
             b"N",
             b"x:1;",
@@ -263,6 +267,9 @@ mod tests {
             b"i:1.5;",
             b"i:9223372036854775808;",
             b"d:x;",
+            b"d:inf;",
+            b"d:-infinity;",
+            b"d:nan;",
             b"s:3:\"ab\";",
             b"s:1:\"ab\";",
             b"s:-1:\"\";",

@@ -1,7 +1,7 @@
 //! What verifies and what does not: both sides of every rule.
 
 use super::*;
-use crate::auth::oauth1::{Reading, Signer, TrialKey};
+use crate::auth::oauth1::{Reading, Signer, TrialKey, VerifyingKeys};
 
 /// The header of a request signed with [`key`].
 fn signed(request: &SignedRequest<'_>, reading: Reading) -> String {
@@ -251,6 +251,29 @@ fn secrets_are_encoded_before_they_are_joined() {
     let other = SigningKey::new(b"a", b"b&c").unwrap();
     let method = SignatureMethod::HmacSha256;
     assert_ne!(one.sign(method, b"x"), other.sign(method, b"x"));
+}
+
+#[test]
+fn while_a_secret_is_rotated_either_key_verifies() {
+    let [old, new, other] =
+        [&b"old"[..], b"new", b"other"].map(|secret| SigningKey::new(b"consumer secret", secret).unwrap());
+    let accepts = |signing: &SigningKey, keys: VerifyingKeys<'_>| {
+        let signer = Signer {
+            consumer_key: CONSUMER_KEY,
+            token: TOKEN,
+            key: signing,
+            method: SignatureMethod::HmacSha256,
+            reading: Reading::Rfc5849,
+        };
+        let header = signer.authorization(&REQUEST, "1", "n");
+        let parameters = ProtocolParameters::parse(credentials(&header));
+        let presented = check(&parameters, SignatureMethods::default()).unwrap();
+        verify(&presented, &REQUEST, keys, Readings::default(), true).is_ok()
+    };
+    for (signing, rotating, rotated) in [(&new, true, true), (&old, true, false), (&other, false, false)] {
+        assert_eq!(accepts(signing, VerifyingKeys::new(&new, Some(&old))), rotating);
+        assert_eq!(accepts(signing, VerifyingKeys::new(&new, None)), rotated);
+    }
 }
 
 /// RFC 5849 section 3.4.2: the other half of the key is empty, and the separator stays.
