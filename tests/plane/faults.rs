@@ -1,11 +1,12 @@
 //! An upstream that is away, slow, or breaks its word.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -302,6 +303,27 @@ fn a_client_that_leaves_takes_its_upstream_connection_with_it() {
     thread::sleep(Duration::from_millis(400));
     assert_eq!(exchange(gate.proxy, &get("/three", &[])).text(), "/three");
     assert_eq!(answered.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_client_that_leaves_amid_an_answer_that_pauses_does_not_leave_it_waiting() {
+    let (told, left) = mpsc::channel();
+    let upstream = Upstream::answering(move |_, socket| {
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let ended = match socket.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        };
+        told.send(ended).unwrap();
+        false
+    });
+    let gate = gate(&upstream).start();
+    let mut leaving = Client::connect(gate.proxy);
+    leaving.send(&get(OUTSIDE, &[]));
+    assert_eq!(leaving.receive_head().unwrap().status(), 200);
+    drop(leaving);
+    assert_eq!(left.recv_timeout(Duration::from_secs(10)), Ok(true), "the upstream goes on for nobody");
 }
 
 #[test]

@@ -155,7 +155,7 @@ async fn write(wire: &RefCell<Wire>, body: Answer, framing: Framing) -> io::Resu
                 Poll::Ready(None) => true,
                 Poll::Pending => {
                     ready!(wire.borrow_mut().poll_write(cx))?;
-                    return Poll::Pending;
+                    return wire.borrow_mut().poll_gone(cx).map(Err);
                 }
             };
             if is_over {
