@@ -326,6 +326,29 @@ fn a_client_that_leaves_amid_an_answer_that_pauses_does_not_leave_it_waiting() {
     assert_eq!(left.recv_timeout(Duration::from_secs(10)), Ok(true), "the upstream goes on for nobody");
 }
 
+/// More than the buffers of the kernel hold on the way.
+const MUCH: usize = 24 * 1024 * 1024;
+
+#[test]
+fn a_client_that_sends_everything_before_it_reads_is_served_by_an_upstream_that_answers_early() {
+    let upstream = Upstream::raw(|mut socket| {
+        let mut some = [0; 1024];
+        socket.read_exact(&mut some).unwrap();
+        let mut answering = socket.try_clone().unwrap();
+        let answer = thread::spawn(move || {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n");
+            answering.write_all(head.as_bytes()).and_then(|()| answering.write_all(&vec![b'a'; MUCH]))
+        });
+        let _ = io::copy(&mut socket, &mut io::sink());
+        let _ = answer.join();
+    });
+    let gate = gate(&upstream).start();
+    let mut client = Client::connect(gate.proxy);
+    client.send(&post(OUTSIDE, &[], &vec![b'b'; MUCH]));
+    let answer = client.receive().unwrap();
+    assert_eq!((answer.status(), answer.body.len()), (200, MUCH));
+}
+
 #[test]
 fn a_panic_ends_one_connection_and_lets_nobody_pass() {
     let upstream = Upstream::start();

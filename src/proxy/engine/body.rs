@@ -367,6 +367,13 @@ impl Answer {
         matches!(self.content, Content::Own(..))
     }
 
+    /// Sends on what is left of the request, while nothing of the answer can be passed.
+    pub(super) fn go_on(&mut self, cx: &mut Context<'_>) {
+        if let Content::Upstream(Relay { source: Source::Upstream(body), .. }) = &mut self.content {
+            body.go_on(cx);
+        }
+    }
+
     /// Goes out on an HTTP/2 stream, which hears how it fares.
     pub(super) fn on(mut self, stream: Option<Rc<StreamWatch>>) -> Self {
         if let Some(stream) = &stream {

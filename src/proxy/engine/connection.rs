@@ -101,7 +101,7 @@ pub(super) async fn serve(
     } else {
         client.answer_http1(stream, drain).await
     };
-    if let (true, Ok(socket)) = (may_be_sending, left.await) {
+    if may_be_sending && let Ok(socket) = left.await {
         linger(socket).await;
     }
 }

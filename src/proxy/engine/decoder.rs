@@ -7,16 +7,19 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::strict::chunk_size;
 
-/// The most bytes of one chunk's line, or of all trailers.
+/// The most bytes of a chunk's line, and of all extensions and trailers of a body.
 const MAX_LINES: usize = 16 * 1024;
+
+/// The digits of a chunk's size that are no extension.
+const PLAIN_SIZE: usize = 16;
 
 /// A body's place between its first byte and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decoder {
     /// So many bytes to come.
     Length(u64),
-    /// In chunks.
-    Chunked(Chunk),
+    /// In chunks, around which there were so many bytes of extensions and trailers.
+    Chunked(Chunk, usize),
     /// Whatever comes before the connection ends.
     UntilClose,
 }
@@ -30,8 +33,8 @@ pub(super) enum Chunk {
     Data(u64),
     /// Behind a chunk's bytes.
     End,
-    /// Behind the last chunk, after so many bytes of trailers.
-    Trailers(usize),
+    /// Behind the last chunk.
+    Trailers,
     /// Behind everything.
     Done,
 }
@@ -51,9 +54,12 @@ pub(super) enum Taken {
 pub(super) struct Misframed;
 
 impl Decoder {
+    /// A chunked body, nothing of it taken.
+    pub(super) const CHUNKED: Self = Self::Chunked(Chunk::Size, 0);
+
     /// Whether everything was taken. A body until the end of the connection never tells.
     pub(super) const fn is_done(self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunk::Done))
+        matches!(self, Self::Length(0) | Self::Chunked(Chunk::Done, _))
     }
 
     /// Takes what can be taken of `arrived`.
@@ -61,7 +67,7 @@ impl Decoder {
         match self {
             Self::Length(0) => Ok(Taken::End),
             Self::Length(left) => Ok(piece(arrived, left)),
-            Self::Chunked(chunk) => chunk.take(arrived),
+            Self::Chunked(chunk, around) => chunk.take(arrived, around),
             Self::UntilClose if arrived.is_empty() => Ok(Taken::Nothing),
             Self::UntilClose => Ok(Taken::Data(arrived.split().freeze())),
         }
@@ -69,14 +75,17 @@ impl Decoder {
 }
 
 impl Chunk {
-    fn take(&mut self, arrived: &mut BytesMut) -> Result<Taken, Misframed> {
+    fn take(&mut self, arrived: &mut BytesMut, around: &mut usize) -> Result<Taken, Misframed> {
         loop {
             *self = match *self {
                 Self::Size => match line(arrived)? {
-                    Some(line) => match chunk_size(line.trim_ascii_end()).ok_or(Misframed)? {
-                        0 => Self::Trailers(0),
-                        size => Self::Data(size),
-                    },
+                    Some(line) => {
+                        count(around, line.len().saturating_sub(PLAIN_SIZE))?;
+                        match chunk_size(line.trim_ascii_end()).ok_or(Misframed)? {
+                            0 => Self::Trailers,
+                            size => Self::Data(size),
+                        }
+                    }
                     None => return Ok(Taken::Nothing),
                 },
                 Self::Data(0) => Self::End,
@@ -93,16 +102,24 @@ impl Chunk {
                     Some(_) => return Err(Misframed),
                     None => return Ok(Taken::Nothing),
                 },
-                Self::Trailers(before) => match line(arrived)? {
+                Self::Trailers => match line(arrived)? {
                     Some(line) if line.is_empty() => Self::Done,
-                    Some(line) if before + line.len() <= MAX_LINES => Self::Trailers(before + line.len() + 2),
-                    Some(_) => return Err(Misframed),
+                    Some(line) => {
+                        count(around, line.len() + 2)?;
+                        Self::Trailers
+                    }
                     None => return Ok(Taken::Nothing),
                 },
                 Self::Done => return Ok(Taken::End),
             };
         }
     }
+}
+
+/// Counts bytes that nobody reads.
+fn count(around: &mut usize, bytes: usize) -> Result<(), Misframed> {
+    *around += bytes;
+    if *around > MAX_LINES { Err(Misframed) } else { Ok(()) }
 }
 
 fn piece(arrived: &mut BytesMut, left: &mut u64) -> Taken {
@@ -150,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_body_ends_where_its_framing_says() {
-        let chunked = Decoder::Chunked(Chunk::Size);
+        let chunked = Decoder::CHUNKED;
         for (decoder, bytes, body, left, is_done) in [
             (Decoder::Length(0), "HTTP", "", "HTTP", true),
             (Decoder::Length(4), "HTTP", "HTTP", "", true),
@@ -178,7 +195,9 @@ mod tests {
     fn what_is_no_chunk_is_an_error() {
         let endless = "x".repeat(MAX_LINES + 1);
         let trailers = format!("0\r\n{}", "X: y\r\n".repeat(MAX_LINES));
+        let extended = format!("1;{}\r\nx\r\n", "y".repeat(1000)).repeat(MAX_LINES / 1000 + 1);
         for bytes in [
+            &extended,
             "\r\n",
             "x\r\n",
             "-1\r\n",
@@ -188,11 +207,7 @@ mod tests {
             &endless,
             &trailers,
         ] {
-            assert_eq!(
-                decoded(Decoder::Chunked(Chunk::Size), bytes.as_bytes(), 64),
-                Err(Misframed),
-                "{bytes:.20}"
-            );
+            assert_eq!(decoded(Decoder::CHUNKED, bytes.as_bytes(), 64), Err(Misframed), "{bytes:.20}");
         }
     }
 
@@ -201,7 +216,7 @@ mod tests {
         fn chunks_come_out_as_they_went_in(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6), size in 1_usize..50) {
             let mut bytes: Vec<u8> = chunks.iter().flat_map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()).collect();
             bytes.extend_from_slice(b"0\r\n\r\n");
-            prop_assert_eq!(decoded(Decoder::Chunked(Chunk::Size), &bytes, size), Ok((chunks.concat(), Vec::new(), true)));
+            prop_assert_eq!(decoded(Decoder::CHUNKED, &bytes, size), Ok((chunks.concat(), Vec::new(), true)));
         }
     }
 }

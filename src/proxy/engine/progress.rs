@@ -179,6 +179,11 @@ impl Progress {
         self.left_unread.set(true);
     }
 
+    /// It was read after all.
+    pub(super) fn nothing_left(&self) {
+        self.left_unread.set(false);
+    }
+
     /// Whether the client may still be sending what nobody will read.
     pub(super) fn has_left_unread(&self) -> bool {
         self.left_unread.get()

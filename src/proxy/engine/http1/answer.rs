@@ -1,5 +1,7 @@
 //! The head of an answer, and the one framing that fits it.
 
+use std::io;
+
 use http::{
     Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH},
@@ -66,20 +68,38 @@ impl Framing {
     }
 
     /// Writes a piece of the body.
-    pub(super) fn put(self, output: &mut Vec<u8>, data: &[u8]) {
+    ///
+    /// # Errors
+    /// Where there are more bytes than the head told of: the client would take the rest for the next answer.
+    pub(super) fn put(&mut self, output: &mut Vec<u8>, data: &[u8]) -> io::Result<()> {
         match self {
             Self::Chunked => put_chunk(output, data),
-            Self::Length(_) | Self::UntilClose => output.extend_from_slice(data),
+            Self::Length(left) => {
+                *left = left.checked_sub(data.len() as u64).ok_or_else(other_length)?;
+                output.extend_from_slice(data);
+            }
+            Self::UntilClose => output.extend_from_slice(data),
             Self::Bodiless(_) => {}
         }
+        Ok(())
     }
 
     /// Writes what ends the body.
-    pub(super) fn end(self, output: &mut Vec<u8>) {
-        if self == Self::Chunked {
-            output.extend_from_slice(LAST_CHUNK);
+    ///
+    /// # Errors
+    /// Where there were fewer bytes than the head told of.
+    pub(super) fn end(self, output: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Chunked => output.extend_from_slice(LAST_CHUNK),
+            Self::Length(1..) => return Err(other_length()),
+            Self::Length(0) | Self::UntilClose | Self::Bodiless(_) => {}
         }
+        Ok(())
     }
+}
+
+fn other_length() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the answer has another length than it told of")
 }
 
 /// The length that the answer tells of; the upstream's answer to HEAD has one, and no body.
@@ -152,17 +172,26 @@ mod tests {
 
     #[test]
     fn pieces_are_framed_as_the_head_said() {
-        for (framing, expected) in [
+        for (mut framing, expected) in [
             (Framing::Chunked, "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"),
             (Framing::Length(3), "abc"),
             (Framing::UntilClose, "abc"),
         ] {
             let mut output = Vec::new();
             for piece in [&b"ab"[..], b"", b"c"] {
-                framing.put(&mut output, piece);
+                framing.put(&mut output, piece).unwrap();
             }
-            framing.end(&mut output);
+            framing.end(&mut output).unwrap();
             assert_eq!(output, expected.as_bytes(), "{framing:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_another_length_than_it_told_of_is_broken_off() {
+        let (mut output, mut short, mut long) = (Vec::new(), Framing::Length(3), Framing::Length(1));
+        short.put(&mut output, b"ab").unwrap();
+        assert!(short.end(&mut output).is_err());
+        assert!(long.put(&mut output, b"ab").is_err());
+        assert_eq!(output, b"ab", "not a byte more than announced");
     }
 }

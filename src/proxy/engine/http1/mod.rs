@@ -88,6 +88,8 @@ where
 /// Ends a connection on which everything was said. One that broke off ends without a word: over TLS that is how a client tells
 /// half an answer from a whole one.
 async fn close(wire: &RefCell<Wire>, end: End) -> End {
+    // Whoever still takes a body takes no more of it.
+    wire.borrow_mut().finish_body();
     // Whoever left already does not hear it.
     let _ = poll_fn(|cx| wire.borrow_mut().poll_shutdown(cx)).await;
     end
@@ -125,7 +127,8 @@ where
     };
     let framing = Framing::of(&response, asked);
     // A body that nobody took and that has not arrived is in the way, unless it is still being taken while the answer comes.
-    let is_stuck = response.body().is_own() && !wire.borrow_mut().finish_body();
+    let is_stuck =
+        response.body().is_own() && !poll_fn(|cx| Poll::Ready(wire.borrow_mut().finish_body_now(cx))).await;
     let keeps_alive = keeps_alive && !is_leaving.get() && !is_stuck && framing != Framing::UntilClose;
     let is_switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let (head, body) = response.into_parts();
@@ -139,16 +142,18 @@ where
 }
 
 /// Writes an answer's body behind its head, in as few pieces as it comes in.
-async fn write(wire: &RefCell<Wire>, body: Answer, framing: Framing) -> io::Result<()> {
+async fn write(wire: &RefCell<Wire>, body: Answer, mut framing: Framing) -> io::Result<()> {
     let mut body = Some(body).filter(|_| !matches!(framing, Framing::Bodiless(_)));
     poll_fn(|cx| {
         while let Some(rest) = &mut body {
-            if wire.borrow().has_enough() {
-                ready!(wire.borrow_mut().poll_write(cx))?;
+            if wire.borrow().has_enough() && wire.borrow_mut().poll_write(cx)?.is_pending() {
+                // A client that sends before it reads would wait for us, and we for it.
+                rest.go_on(cx);
+                return Poll::Pending;
             }
             let is_over = match Pin::new(&mut *rest).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    framing.put(wire.borrow_mut().output(), &frame.into_data().unwrap_or_default());
+                    framing.put(wire.borrow_mut().output(), &frame.into_data().unwrap_or_default())?;
                     rest.is_end_stream()
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(io::Error::other(error))),
@@ -159,7 +164,7 @@ async fn write(wire: &RefCell<Wire>, body: Answer, framing: Framing) -> io::Resu
                 }
             };
             if is_over {
-                framing.end(wire.borrow_mut().output());
+                framing.end(wire.borrow_mut().output())?;
                 body = None;
             }
         }

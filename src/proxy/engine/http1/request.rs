@@ -12,7 +12,7 @@ use memchr::memmem;
 
 use super::HeadLimits;
 use crate::proxy::engine::{
-    decoder::{Chunk, Decoder},
+    decoder::Decoder,
     fields::{fields, says},
 };
 
@@ -97,7 +97,7 @@ fn body(headers: &HeaderMap) -> Option<Decoder> {
         (None, None) => Some(Decoder::Length(0)),
         (None, Some(length)) => length.to_str().ok()?.parse().ok().map(Decoder::Length),
         (Some(coding), None) => {
-            coding.as_bytes().eq_ignore_ascii_case(b"chunked").then_some(Decoder::Chunked(Chunk::Size))
+            coding.as_bytes().eq_ignore_ascii_case(b"chunked").then_some(Decoder::CHUNKED)
         }
         (Some(_), Some(_)) => None,
     }
@@ -136,7 +136,7 @@ mod tests {
             ("1.1", "", true, false, Decoder::Length(0)),
             ("1.1", "Connection: x, Close\r\n", false, false, Decoder::Length(0)),
             ("1.1", "Expect: 100-Continue\r\nContent-Length: 5\r\n", true, true, Decoder::Length(5)),
-            ("1.1", "Transfer-Encoding: Chunked\r\n", true, false, Decoder::Chunked(Chunk::Size)),
+            ("1.1", "Transfer-Encoding: Chunked\r\n", true, false, Decoder::CHUNKED),
             ("1.0", "Expect: 100-continue\r\n", false, false, Decoder::Length(0)),
             ("1.0", "Connection: Keep-Alive\r\n", true, false, Decoder::Length(0)),
             ("1.0", "Connection: keep-alive, close\r\n", false, false, Decoder::Length(0)),

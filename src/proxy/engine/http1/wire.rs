@@ -6,8 +6,8 @@ use std::{
     future::Future as _,
     io,
     pin::{Pin, pin},
-    rc::Rc,
-    task::{Context, Poll, ready},
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -46,6 +46,10 @@ pub(super) struct Wire {
     /// Which request that is: a body that somebody still holds of an earlier one must not take this one's bytes.
     turn: u64,
     is_continue_due: bool,
+    /// Whether leave to send waits to be written, and nothing else.
+    is_continue_unsent: bool,
+    /// Who wants to hear that the body was taken to its end.
+    awaits_body: Option<Waker>,
 }
 
 /// Why there is no further head.
@@ -65,6 +69,8 @@ impl Wire {
             body: Decoder::Length(0),
             turn: 0,
             is_continue_due: false,
+            is_continue_unsent: false,
+            awaits_body: None,
         }
     }
 
@@ -106,8 +112,13 @@ impl Wire {
 
     /// Ready when the client is gone while it should wait for its answer.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.is_body_done() {
+            // Whoever takes the body may be another task.
+            self.awaits_body = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         // Behind what it asked already nothing is read before its turn.
-        if !self.is_body_done() || !self.input.is_empty() {
+        if !self.input.is_empty() {
             return Poll::Pending;
         }
         match ready!(self.poll_arrive(READ, cx)) {
@@ -127,7 +138,7 @@ impl Wire {
 
     /// Where to put the answer, before which nobody is given leave to send a body any more.
     pub(super) const fn begin_answer(&mut self) -> &mut Vec<u8> {
-        self.is_continue_due = false;
+        (self.is_continue_due, self.is_continue_unsent) = (false, false);
         &mut self.output
     }
 
@@ -163,7 +174,19 @@ impl Wire {
     pub(super) fn finish_body(&mut self) -> bool {
         self.turn += 1;
         while let Ok(Taken::Data(_)) = self.body.take(&mut self.input) {}
-        self.is_body_done()
+        let is_done = self.is_body_done();
+        if is_done {
+            self.socket.nothing_is_left();
+        }
+        is_done
+    }
+
+    /// The same, with what can be read at once: head and body often come in two pieces.
+    pub(super) fn finish_body_now(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.finish_body() || self.is_continue_due {
+            return self.is_body_done();
+        }
+        matches!(self.poll_arrive(BODY_READ, cx), Poll::Ready(Ok(count)) if count > 0) && self.finish_body()
     }
 
     /// Tells the client that nothing more comes.
@@ -181,6 +204,7 @@ impl Wire {
             self.is_continue_due = false;
             if self.input.is_empty() {
                 self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.is_continue_unsent = true;
             }
         }
         loop {
@@ -193,9 +217,9 @@ impl Wire {
                 Taken::End => return Poll::Ready(Ok(None)),
                 Taken::Nothing => {}
             }
-            if !self.output.is_empty() {
-                // The client may be waiting for it. Nothing else waits here before the answer's head does.
+            if self.is_continue_unsent {
                 ready!(self.poll_write(cx))?;
+                self.is_continue_unsent = false;
             }
             match ready!(self.poll_arrive(BODY_READ, cx)) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -206,9 +230,10 @@ impl Wire {
     }
 }
 
-/// The body of the request under way, as it comes.
+/// The body of the request under way, as it comes. It does not keep the connection: a codec that holds it longer than the
+/// request lasts would.
 pub(in crate::proxy::engine) struct ClientBody {
-    wire: Rc<RefCell<Wire>>,
+    wire: Weak<RefCell<Wire>>,
     turn: u64,
 }
 
@@ -219,7 +244,14 @@ impl ClientBody {
         begun.body = body;
         begun.turn += 1;
         begun.is_continue_due = expects_continue && !body.is_done();
-        Self { wire: Rc::clone(wire), turn: begun.turn }
+        Self { wire: Rc::downgrade(wire), turn: begun.turn }
+    }
+}
+
+impl ClientBody {
+    /// The connection, as long as it is this request's turn.
+    fn wire(&self) -> Option<Rc<RefCell<Wire>>> {
+        self.wire.upgrade().filter(|wire| wire.borrow().turn == self.turn)
     }
 }
 
@@ -228,22 +260,27 @@ impl Body for ClientBody {
     type Error = io::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut wire = self.wire.borrow_mut();
-        if self.turn != wire.turn {
+        let Some(wire) = self.wire() else {
             return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
-        }
+        };
+        let mut wire = wire.borrow_mut();
         let data = ready!(wire.poll_body(cx));
+        if wire.is_body_done()
+            && let Some(waiting) = wire.awaits_body.take()
+        {
+            waiting.wake();
+        }
         Poll::Ready(data.transpose().map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.wire.borrow().is_body_done()
+        self.wire().is_some_and(|wire| wire.borrow().is_body_done())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.wire.borrow().body {
-            Decoder::Length(left) => SizeHint::with_exact(left),
-            Decoder::Chunked(_) | Decoder::UntilClose => SizeHint::default(),
+        match self.wire().map(|wire| wire.borrow().body) {
+            Some(Decoder::Length(left)) => SizeHint::with_exact(left),
+            Some(Decoder::Chunked(..) | Decoder::UntilClose) | None => SizeHint::default(),
         }
     }
 }
@@ -266,7 +303,6 @@ mod tests {
 
     use super::*;
     use crate::proxy::engine::{
-        decoder::Chunk,
         progress::{Observed, Patience, Progress},
         stall::Pace,
     };
@@ -316,7 +352,7 @@ mod tests {
     async fn leave_to_send_is_given_when_a_body_is_wanted_and_only_then() {
         for (wants, sent) in [(true, &b"HTTP/1.1 100 Continue\r\n\r\nx"[..]), (false, b"x")] {
             let (wire, mut client) = wire().await;
-            let mut body = ClientBody::begin(&wire, Decoder::Chunked(Chunk::Size), true);
+            let mut body = ClientBody::begin(&wire, Decoder::CHUNKED, true);
             if wants {
                 let asking = tokio::time::timeout(Duration::from_millis(50), body.frame()).await;
                 assert!(asking.is_err(), "nothing came");

@@ -33,6 +33,11 @@ impl<S> Strict<S> {
         Self { socket, progress, follower: Follower::new(limit), ending: None }
     }
 
+    /// The request's body was read to its end after all, though nobody wanted it.
+    pub(in crate::proxy::engine) fn nothing_is_left(&self) {
+        self.progress.nothing_left();
+    }
+
     /// Follows what was read behind `before`, and puts an end to it where it leaves the framing.
     fn check(&mut self, before: usize, buffer: &mut ReadBuf<'_>) -> Result<(), Violation> {
         let arrived = buffer.filled().get(before..).unwrap_or_default();

@@ -13,7 +13,7 @@ use http::{
 use memchr::memmem;
 
 use crate::proxy::engine::{
-    decoder::{Chunk, Decoder},
+    decoder::Decoder,
     fields::{fields, says},
 };
 
@@ -80,10 +80,8 @@ fn end(arrived: &[u8]) -> Result<Option<usize>, NoAnswer> {
         return Err(NoAnswer::TooLong);
     }
     // Nobody should wait for a CRLF from an upstream that ends its lines otherwise.
-    match memmem::find(arrived, b"\n\n") {
-        Some(_) => Err(NoAnswer::Malformed(httparse::Error::NewLine)),
-        None => Ok(None),
-    }
+    let ends_otherwise = [&b"\n\n"[..], b"\n\r\n"].iter().any(|blank| memmem::find(arrived, blank).is_some());
+    if ends_otherwise { Err(NoAnswer::Malformed(httparse::Error::NewLine)) } else { Ok(None) }
 }
 
 /// One that another answer follows on the same connection.
@@ -102,29 +100,30 @@ fn read(head: &Bytes, method: &Method) -> Result<AnswerHead, NoAnswer> {
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(NoAnswer::Field)?;
     let mut headers = fields(parsed.headers, head).ok_or(NoAnswer::Field)?;
     let is_http11 = parsed.version == Some(1);
-    let body = body_of(status, method, &mut headers, is_http11)?;
-    let keeps_alive = body != Decoder::UntilClose && keeps_alive(&headers, is_http11);
+    let (body, is_clear) = match body_of(&mut headers, is_http11) {
+        body if !has_body(status, method) => (Decoder::Length(0), body.is_ok()),
+        body => (body?, true),
+    };
+    if !is_clear {
+        headers.remove(CONTENT_LENGTH);
+    }
+    let keeps_alive = is_clear && body != Decoder::UntilClose && keeps_alive(&headers, is_http11);
     Ok(AnswerHead { status, headers, body, keeps_alive })
 }
 
-/// RFC 9112 section 6.3.
-fn body_of(
-    status: StatusCode,
-    method: &Method,
-    headers: &mut HeaderMap,
-    is_http11: bool,
-) -> Result<Decoder, NoAnswer> {
+/// Whether anything can follow the head (RFC 9112 section 6.3).
+fn has_body(status: StatusCode, method: &Method) -> bool {
+    let is_bodiless =
+        status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    !is_bodiless && *method != Method::HEAD
+}
+
+/// What follows the head, where anything can.
+fn body_of(headers: &mut HeaderMap, is_http11: bool) -> Result<Decoder, NoAnswer> {
     let length = length(headers)?;
-    let is_chunked = is_chunked(headers, is_http11)?;
-    if *method == Method::HEAD
-        || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-    {
-        return Ok(Decoder::Length(0));
-    }
-    match (is_chunked, length) {
+    match (is_chunked(headers, is_http11)?, length) {
         // The length is dropped on the way: see `ForwardRules::answer`.
-        (true, _) => Ok(Decoder::Chunked(Chunk::Size)),
+        (true, _) => Ok(Decoder::CHUNKED),
         (false, Some(length)) => Ok(Decoder::Length(length)),
         (false, None) => Ok(Decoder::UntilClose),
     }
@@ -179,7 +178,7 @@ mod tests {
         Ok((head.body, head.keeps_alive))
     }
 
-    const CHUNKED: Decoder = Decoder::Chunked(Chunk::Size);
+    const CHUNKED: Decoder = Decoder::CHUNKED;
 
     #[test]
     fn a_head_is_taken_when_all_of_it_arrived() {
@@ -244,6 +243,14 @@ mod tests {
                     "{status} {method} {fields:?}"
                 );
             }
+            let odd = "Content-Length: 5, 5\r\nTransfer-Encoding: gzip, chunked\r\n";
+            let head = taken(&format!("HTTP/1.1 {status} X\r\n{odd}\r\n"), &method).unwrap().unwrap().0;
+            assert_eq!(
+                (head.body, head.keeps_alive),
+                (Decoder::Length(0), false),
+                "{status} {method}, in doubt"
+            );
+            assert!(!head.headers.contains_key(CONTENT_LENGTH));
         }
     }
 
@@ -266,6 +273,7 @@ mod tests {
         for bytes in [
             "SSH-2.0-OpenSSH\r\n\r\n",
             "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+            "HTTP/1.1 200 OK\nContent-Length: 0\n\r\n",
             "HTTP/1.1 99 Low\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",

@@ -225,6 +225,15 @@ impl AnswerBody {
     }
 }
 
+impl AnswerBody {
+    /// Sends on what is left of the request, without reading further.
+    pub(crate) fn go_on(&mut self, cx: &mut Context<'_>) {
+        if let BodyWay::Own(body) = &mut self.way {
+            body.poll_upload(cx);
+        }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = AnswerBroken;

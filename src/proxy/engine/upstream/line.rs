@@ -170,7 +170,7 @@ impl LineBody {
     }
 
     /// The request goes on while its answer is read. Where it cannot, the answer does.
-    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) {
         if let Some(upload) = &mut self.upload
             && let Poll::Ready(written) = self.line.poll_upload(upload, cx)
         {
@@ -238,7 +238,7 @@ impl Body for LineBody {
     fn size_hint(&self) -> SizeHint {
         match self.decoder {
             Decoder::Length(left) => SizeHint::with_exact(left),
-            Decoder::Chunked(_) | Decoder::UntilClose => SizeHint::default(),
+            Decoder::Chunked(..) | Decoder::UntilClose => SizeHint::default(),
         }
     }
 }
