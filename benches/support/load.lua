@@ -1,18 +1,16 @@
 -- wrk's script: sends the head in FILE for each request, its Authorization replaced by the next line of LIST if there is one.
 -- Ends with one line: requests done, microseconds, answers that were no 2xx or 3xx, socket errors.
 
-local head, credentials, before, after
-local sent = 0
+local head, list, credentials, before, after
 
 function init(arguments)
     local file = assert(io.open(arguments[1], "rb"))
     head = file:read("*a")
     file:close()
     if arguments[2] then
-        credentials = {}
-        for line in io.lines(arguments[2]) do
-            credentials[#credentials + 1] = line
-        end
+        -- Line by line: a list of a hundred megabytes in memory keeps the collector of garbage busier than the proxy.
+        list = arguments[2]
+        credentials = io.lines(list)
         before, after = head:match("^(.*\r\nauthorization: )[^\r]*(\r\n.*)$")
     end
 end
@@ -21,9 +19,13 @@ function request()
     if not credentials then
         return head
     end
-    sent = sent + 1
-    -- A used-up list is sent from its start again: the replays are refused, and the run counts as failed.
-    return before .. credentials[(sent - 1) % #credentials + 1] .. after
+    local credential = credentials()
+    if not credential then
+        -- A used-up list is sent from its start again: the replays are refused, and the run counts as failed.
+        credentials = io.lines(list)
+        credential = credentials()
+    end
+    return before .. credential .. after
 end
 
 function done(summary)
