@@ -13,6 +13,12 @@ use crate::proxy::engine::fields::{
     LAST_CHUNK, put, put_chunk, put_chunked, put_field, put_fields, put_length,
 };
 
+/// Room for a head, so that it is made once.
+const ORDINARY_HEAD: usize = 512;
+
+/// The most room that is made for a body before it comes.
+const MOST: usize = 16 * 1024;
+
 /// What was asked, as far as the answer's form depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AskedFor {
@@ -49,6 +55,8 @@ impl Framing {
 
     /// Writes the head in front of the body.
     pub(super) fn put_head(self, output: &mut Vec<u8>, head: &Parts, keeps_alive: bool, asked: AskedFor) {
+        let body = if let Self::Length(length) = self { usize::try_from(length).unwrap_or(MOST) } else { 0 };
+        output.reserve(ORDINARY_HEAD + body.min(MOST));
         let reason = head.status.canonical_reason().unwrap_or("Unknown");
         put(output, [b"HTTP/1.1 ", head.status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
         put_fields(output, &head.headers);
