@@ -220,7 +220,7 @@ impl Taste {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_lowercase().replace('_', "-"), value.trim().to_lowercase()))
             .collect();
-        let is_chunked = (self.codes_http10 || !lines[0].contains("HTTP/1.0"))
+        let is_chunked = (self.codes_http10 || !lines[0].ends_with(" HTTP/1.0"))
             && fields.iter().any(|(name, value)| name == "transfer-encoding" && value.contains("chunked"));
         let mut lengths = fields.iter().filter(|(name, _)| name == "content-length");
         let length = if self.last_length { lengths.next_back() } else { lengths.next() };

@@ -353,11 +353,15 @@ mod tests {
 
     #[test]
     fn numeric_literals_match_other_spellings_of_the_number() {
-        let table = table_of(&["/V1/a/1/x", "/1/2/x"]);
+        let table = table_of(&["/V1/a/1/x", "/1/2/x", "/1/3.0/x"]);
         assert_eq!(matched(&table, "GET", "/V1/a/01/x"), Some("/V1/a/1/x"));
         assert_eq!(matched(&table, "GET", "/V1/a/1.0/x"), Some("/V1/a/1/x"));
         assert_eq!(matched(&table, "GET", "/1/2/x"), Some("/1/2/x"));
         assert_eq!(matched(&table, "GET", "/01/2/x"), None, "the prefix is compared as text");
+        assert_eq!(matched(&table, "GET", "/1/02/x"), None, "of both segments");
+        // A number that begins with the other's word was not found.
+        assert_eq!(matched(&table, "GET", "/1/2.0/x"), Some("/1/2/x"));
+        assert_eq!(matched(&table, "GET", "/1/3/x"), Some("/1/3.0/x"));
     }
 
     #[test]

@@ -77,9 +77,10 @@ impl Trie {
     fn walk_behind_prefix(&self, mut segments: Segments<'_>, best: &mut Option<u32>) -> Option<()> {
         let first = segments.next().filter(|segment| segment.bytes().all(is_word))?;
         let second = segments.next().filter(|segment| segment.bytes().next().is_some_and(is_word))?;
-        let parent = *self.nodes.first()?.literals.get(first)?;
-        let start = *self.nodes.get(parent)?.literals.get(second)?;
-        self.walk(start, segments, best);
+        let parent = self.nodes.get(*self.nodes.first()?.literals.get(first)?)?;
+        for start in parent.literals.get(second).copied().into_iter().chain(parent.longer_spellings(second)) {
+            self.walk(start, segments.clone(), best);
+        }
         Some(())
     }
 
@@ -128,6 +129,15 @@ impl Trie {
 }
 
 impl Node {
+    /// Other spellings of a number that begin with its first word: a template with `1.0` begins with what was matched of `1`.
+    fn longer_spellings(&self, segment: &str) -> impl Iterator<Item = usize> {
+        let word = segment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+        let begins = move |at: usize| {
+            self.literals.iter().any(|(literal, place)| *place == at && literal.starts_with(word))
+        };
+        self.other_spellings(segment).filter(move |at| begins(*at))
+    }
+
     fn other_spellings(&self, segment: &str) -> impl Iterator<Item = usize> {
         let number = if self.numbers.is_empty() { None } else { Number::parse(segment) };
         self.numbers
