@@ -84,7 +84,10 @@ fuzz_target!(|input: Input<'_>| {
                 Reading::Rfc5849 => own.filter(|(name, _)| !name.eq_ignore_ascii_case(b"realm")).count(),
                 Reading::Magento => own.filter(|(name, _)| is_protocol(name)).count(),
             };
-            assert_eq!(signed_parameters(&base), own + pieces(sent), "every piece is signed");
+            // Magento's reading leaves names as they are: an `&` in the name of a header parameter looks like one between two.
+            if !more.contains('&') {
+                assert_eq!(signed_parameters(&base), own + pieces(sent), "every piece is signed");
+            }
         }
     }
     if signed.query.is_some_and(has_countable_query) {
@@ -94,7 +97,7 @@ fuzz_target!(|input: Input<'_>| {
 
 /// Names whose escapes hide them from Magento's search are left out above: they end a reading.
 fn is_protocol(name: &[u8]) -> bool {
-    String::from_utf8_lossy(name).match_indices("oauth_").any(|(at, word)| {
-        name.get(at + word.len()).is_some_and(|next| next.is_ascii_lowercase() || b"_-".contains(next))
+    name.windows(7).any(|seven| {
+        seven.starts_with(b"oauth_") && (seven[6].is_ascii_lowercase() || b"_-".contains(&seven[6]))
     })
 }
