@@ -17,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::fault_proxy::{Fault, FaultProxy, MAX_CONNECTIONS, Way};
+use support::{
+    fault_proxy::{Fault, FaultProxy, MAX_CONNECTIONS, Way},
+    waiting::until_is,
+};
 
 /// A server that sends back what it gets.
 fn echo() -> SocketAddr {
@@ -57,7 +60,8 @@ fn what_passes_is_untouched_and_counted() {
         assert_eq!(ping(socket, &bytes).unwrap(), bytes);
     }
     assert_eq!((proxy.connections(), proxy.open()), (3, 3));
-    assert_eq!((proxy.bytes(Way::Up), proxy.bytes(Way::Down)), (300_000, 300_000));
+    // Bytes are counted when they have been passed on, which is after they arrived.
+    until_is("bytes", &(300_000, 300_000), || (proxy.bytes(Way::Up), proxy.bytes(Way::Down)));
 }
 
 #[test]
