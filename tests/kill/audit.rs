@@ -10,6 +10,10 @@ use super::{
 /// Seconds between a record and the row that it is about: a disk that is busy syncs late.
 const APART: i64 = 5;
 
+/// Seconds that a token may be dated ahead of its record: behind the last of several revocations within a second, each of which
+/// is dated a second after the one before it.
+const AHEAD: i64 = 60;
+
 /// What the log lacks: records of credentials, ends of intents.
 pub(crate) fn problems(shop: &Shop, seen: &Seen) -> Vec<String> {
     let lines = lines(shop);
@@ -61,7 +65,8 @@ fn unrecorded_rows(shop: &Shop, lines: &[Value]) -> Vec<String> {
         if shop.recorded_tokens.contains(token) {
             continue;
         }
-        let is_its = |(of, at): &(String, i64)| of == owner && (at - created_at).abs() <= APART;
+        let is_its =
+            |(of, at): &(String, i64)| of == owner && (at - APART..=at + AHEAD + APART).contains(&created_at);
         match intents.iter().position(is_its) {
             Some(place) => _ = intents.remove(place),
             None => problems.push(format!("an access token without an intent: {row}")),
